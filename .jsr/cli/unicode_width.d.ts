@@ -1,0 +1,2 @@
+/** Columns that the text takes in a terminal. */
+export function unicodeWidth(str: string): number;

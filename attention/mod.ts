@@ -1,0 +1,7 @@
+/**
+ * Attention functions and transformer layers.
+ *
+ * @module
+ */
+
+export {};

@@ -1,0 +1,7 @@
+/**
+ * Data sets, the files they come in, and batches of them.
+ *
+ * @module
+ */
+
+export {};

@@ -1,0 +1,7 @@
+/**
+ * Loss functions.
+ *
+ * @module
+ */
+
+export {};

@@ -1,0 +1,7 @@
+/**
+ * Layers, optimizers, schedules and checkpoints.
+ *
+ * @module
+ */
+
+export {};

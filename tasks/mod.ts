@@ -1,0 +1,7 @@
+/**
+ * The training tasks, as functions with typed settings and results.
+ *
+ * @module
+ */
+
+export {};

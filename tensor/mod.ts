@@ -1,0 +1,7 @@
+/**
+ * Tensors with gradients, on WebGPU and WebAssembly.
+ *
+ * @module
+ */
+
+export {};
