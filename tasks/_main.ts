@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { environment } from "./_environment.ts";
 import { formatHelp } from "./_help.ts";
 import {
   type Command,
@@ -13,6 +12,7 @@ import {
   UsageError,
   wantsHelp,
 } from "./_options.ts";
+import { environment, terminalColumns, writeText } from "./_process.ts";
 
 /** Where a script's output and its end go; tests give their own. */
 export interface MainHost {
@@ -104,23 +104,12 @@ export function errorText(error: unknown, debug: boolean): string {
 }
 
 function processHost(): MainHost {
-  const encoder = new TextEncoder();
   return {
     args: Deno.args,
-    writeOut: (text) => void writeAll(Deno.stdout, encoder.encode(text)),
-    writeError: (text) => void writeAll(Deno.stderr, encoder.encode(text)),
+    writeOut: (text) => writeText(Deno.stdout, text),
+    writeError: (text) => writeText(Deno.stderr, text),
     exit: (code) => Deno.exit(code),
     debug: !["", "0", undefined].includes(environment("HEDDLE_DEBUG")),
-    columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 80,
+    columns: Deno.stdout.isTerminal() ? terminalColumns() ?? 80 : 80,
   };
-}
-
-/** A short write, as into a full pipe, must not cut the text. */
-function writeAll(
-  stream: { writeSync(bytes: Uint8Array): number },
-  bytes: Uint8Array,
-): void {
-  for (let done = 0; done < bytes.length;) {
-    done += stream.writeSync(bytes.subarray(done));
-  }
 }

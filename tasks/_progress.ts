@@ -1,0 +1,281 @@
+/**
+ * One line that says how far a training run is.
+ *
+ * @module
+ */
+import { environment, terminalColumns, writeText } from "./_process.ts";
+
+/** Where progress is written; tests give their own. */
+export interface ProgressWriter {
+  write(text: string): void;
+  /** Whether a line can be redrawn. */
+  readonly isTerminal: boolean;
+  /** Width now; terminals change it. */
+  columns(): number;
+  /** Whether the bar may use characters outside of ASCII. */
+  readonly unicode: boolean;
+}
+
+/** How long the run is and how it is shown. */
+export interface ProgressOptions {
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  /** Stands in front, as `round 3/10`. */
+  readonly label?: string;
+  /** Epochs done before, in a run that is resumed. @default 0 */
+  readonly epochsDone?: number;
+  /** Milliseconds between redraws on a terminal. @default 100 */
+  readonly redrawMs?: number;
+  /** Milliseconds between plain lines inside an epoch. @default 10000 */
+  readonly plainMs?: number;
+  /** @default stderr */
+  readonly writer?: ProgressWriter;
+  /** Milliseconds from any origin. @default performance.now */
+  readonly clock?: () => number;
+}
+
+/** Values to show by name; those named `accuracy` are shown in percent. */
+export type Metrics = Readonly<Record<string, number | string | undefined>>;
+
+/** The rate shown follows the last seconds, with this time constant. */
+const RATE_MS = 3000;
+/** Plain lines at ends of epochs come at most this often. */
+const PLAIN_EPOCH_MS = 1000;
+
+/**
+ * Shows epoch, metrics, steps per second, time left and a bar, redrawn in
+ * place on a terminal; where there is none, a plain line now and then: after
+ * an epoch, but not more than one a second, and every 10 s in longer ones.
+ *
+ * @example Around a training loop
+ * ```ts ignore
+ * using progress = new Progress({ epochs: 20, stepsPerEpoch: 40 });
+ * for (let epoch = 1; epoch <= 20; epoch++) {
+ *   for (let step = 1; step <= 40; step++) {
+ *     progress.update(epoch, step, { loss: 0.5, accuracy: 0.9 });
+ *   }
+ * }
+ * ```
+ */
+export class Progress implements Disposable {
+  readonly #options: Required<ProgressOptions>;
+  readonly #stepsBefore: number;
+  readonly #start: number;
+  #metrics: Metrics = {};
+  #epoch: number;
+  #step = 0;
+  #rate: number | undefined;
+  #rateAt: number;
+  #rateSteps: number;
+  #shownAt: number;
+  #shown: string | undefined;
+  #finished = false;
+
+  constructor(options: ProgressOptions) {
+    this.#options = {
+      label: "",
+      epochsDone: 0,
+      redrawMs: 100,
+      plainMs: 10_000,
+      writer: stderrWriter(),
+      clock: () => performance.now(),
+      ...options,
+    };
+    this.#epoch = this.#options.epochsDone + 1;
+    this.#stepsBefore = this.#options.epochsDone * options.stepsPerEpoch;
+    this.#start = this.#options.clock();
+    this.#rateAt = this.#start;
+    this.#rateSteps = this.#stepsBefore;
+    // So that the end of a short first epoch gives a plain line.
+    this.#shownAt = this.#options.writer.isTerminal
+      ? -Infinity
+      : this.#start - PLAIN_EPOCH_MS;
+  }
+
+  /**
+   * Says where the run is. Cheap: most calls draw nothing.
+   *
+   * @param epoch From 1.
+   * @param step Steps done in this epoch.
+   * @param metrics New values; the others stay as they were.
+   */
+  update(epoch: number, step: number, metrics?: Metrics): void {
+    this.#epoch = epoch;
+    this.#step = step;
+    if (metrics) this.#metrics = { ...this.#metrics, ...metrics };
+    const { writer, clock, redrawMs, plainMs, stepsPerEpoch } = this.#options;
+    const now = clock();
+    const since = now - this.#shownAt;
+    if (writer.isTerminal) {
+      if (since >= redrawMs) this.#draw(now);
+    } else if (
+      since >= (step >= stepsPerEpoch ? PLAIN_EPOCH_MS : plainMs)
+    ) {
+      this.#draw(now);
+    }
+  }
+
+  /** Prints a line of its own, above the progress line. */
+  log(text: string): void {
+    const { writer, clock } = this.#options;
+    if (!writer.isTerminal || this.#shown === undefined || this.#finished) {
+      writer.write(`${text}\n`);
+    } else {
+      writer.write(`\r\x1b[K${text}\n`);
+      this.#shown = undefined;
+      this.#draw(clock());
+    }
+  }
+
+  /** Draws the last state for good. Further updates draw nothing. */
+  finish(): void {
+    if (this.#finished) return;
+    const { writer, clock } = this.#options;
+    if (this.#done() > this.#stepsBefore) this.#draw(clock());
+    if (writer.isTerminal && this.#shown !== undefined) writer.write("\n");
+    this.#finished = true;
+  }
+
+  /** Finishes the line, whatever happened. */
+  [Symbol.dispose](): void {
+    this.finish();
+  }
+
+  /** Steps done in the whole run. */
+  #done(): number {
+    return (this.#epoch - 1) * this.#options.stepsPerEpoch + this.#step;
+  }
+
+  #draw(now: number): void {
+    if (this.#finished) return;
+    this.#follow(now);
+    this.#shownAt = now;
+    const { writer } = this.#options;
+    const text = writer.isTerminal
+      ? this.#bar(Math.max(writer.columns() - 1, 1))
+      : this.#fields().map(([field]) => field).join("  ");
+    if (text === this.#shown) return;
+    this.#shown = text;
+    writer.write(writer.isTerminal ? `\r${text}\x1b[K` : `${text}\n`);
+  }
+
+  /** Moves the rate towards the steps per second since it was last moved. */
+  #follow(now: number): void {
+    const steps = this.#done() - this.#rateSteps;
+    const passed = now - this.#rateAt;
+    if (steps <= 0 || passed <= 0) return;
+    const latest = steps / passed * 1000;
+    const weight = 1 - Math.exp(-passed / RATE_MS);
+    this.#rate = this.#rate === undefined
+      ? latest
+      : this.#rate + weight * (latest - this.#rate);
+    this.#rateAt = now;
+    this.#rateSteps = this.#done();
+  }
+
+  /** What the line says, each with its rank: higher ranks go first. */
+  #fields(): [text: string, rank: number][] {
+    const { label, epochs, stepsPerEpoch, writer } = this.#options;
+    const done = this.#done() - this.#stepsBefore;
+    const total = epochs * stepsPerEpoch;
+    const fields: [string, number][] = [];
+    if (label) fields.push([label, 3]);
+    fields.push([`epoch ${this.#epoch}/${epochs}`, 0]);
+    if (!writer.isTerminal || stepsPerEpoch >= 200) {
+      fields.push([`step ${this.#step}/${stepsPerEpoch}`, 1]);
+    }
+    for (const [i, [name, value]] of Object.entries(this.#metrics).entries()) {
+      if (value === undefined) continue;
+      fields.push([`${name} ${formatMetric(name, value)}`, i === 0 ? 1 : 2]);
+    }
+    if (this.#rate !== undefined) fields.push([formatRate(this.#rate), 5]);
+    // Over the whole run, so that evaluations and saving count as well.
+    const passed = this.#options.clock() - this.#start;
+    const left = total - this.#done();
+    if (done > 0) {
+      fields.push(
+        left > 0
+          ? [`${formatTime(passed / done * left)} left`, 4]
+          : [`in ${formatTime(passed)}`, 4],
+      );
+    }
+    return fields;
+  }
+
+  /** The fields that fit and, where there is room, a bar and the percentage. */
+  #bar(width: number): string {
+    const { epochs, stepsPerEpoch, writer, label } = this.#options;
+    const share = this.#done() / Math.max(epochs * stepsPerEpoch, 1);
+    const percent = `${Math.floor(Math.min(share, 1) * 100)}%`.padStart(4);
+    const fields = this.#fields();
+    const lengthOf = () =>
+      fields.reduce((sum, [text]) => sum + text.length + 2, -2);
+    for (let rank = 5; rank > 0; rank--) {
+      while (lengthOf() > width) {
+        const at = fields.findLastIndex((field) => field[1] === rank);
+        if (at < 0) break;
+        fields.splice(at, 1);
+      }
+    }
+    const room = width - lengthOf() - percent.length - 3;
+    if (room >= 6) {
+      const bar = drawBar(share, Math.min(room, 24), writer.unicode);
+      const after = label && fields[0]?.[0] === label ? 2 : 1;
+      fields.splice(after, 0, [`${bar} ${percent}`, 0]);
+    }
+    return fields.map(([text]) => text).join("  ").slice(0, width);
+  }
+}
+
+/** A bar of `width` characters, filled by `share` in half characters. */
+export function drawBar(
+  share: number,
+  width: number,
+  unicode: boolean,
+): string {
+  const halves = Math.round(Math.min(Math.max(share, 0), 1) * width * 2);
+  const full = halves >> 1;
+  if (!unicode) return "#".repeat(full).padEnd(width, ".");
+  const half = halves & 1 ? "╸" : "";
+  return "━".repeat(full) + half + "┄".repeat(width - full - half.length);
+}
+
+/** A metric for people: accuracies in percent, other numbers in 4 digits. */
+export function formatMetric(name: string, value: number | string): string {
+  if (typeof value === "string") return value;
+  if (!Number.isFinite(value)) return String(value);
+  if (/accuracy$/i.test(name)) return `${(value * 100).toFixed(1)}%`;
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
+  return size >= 1000 ? value.toFixed(0) : value.toPrecision(4);
+}
+
+/** Milliseconds as `0:07`, `12:00` or `1:02:03`. */
+export function formatTime(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const pad = (value: number) => String(value).padStart(2, "0");
+  const [hours, minutes] = [
+    Math.floor(seconds / 3600),
+    Math.floor(seconds / 60) % 60,
+  ];
+  return hours > 0
+    ? `${hours}:${pad(minutes)}:${pad(seconds % 60)}`
+    : `${minutes}:${pad(seconds % 60)}`;
+}
+
+function formatRate(rate: number): string {
+  if (rate < 1) return `${(1 / rate).toPrecision(3)} s/step`;
+  return `${rate >= 100 ? rate.toFixed(0) : rate.toPrecision(3)} steps/s`;
+}
+
+/** Standard error, where progress does not mix with results. */
+function stderrWriter(): ProgressWriter {
+  const locale = environment("LC_ALL") || environment("LC_CTYPE") ||
+    environment("LANG") || "UTF-8";
+  return {
+    isTerminal: Deno.stderr.isTerminal() && environment("TERM") !== "dumb",
+    unicode: /utf-?8/i.test(locale),
+    columns: () => terminalColumns() ?? 80,
+    write: (text) => writeText(Deno.stderr, text),
+  };
+}
