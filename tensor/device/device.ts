@@ -1,0 +1,97 @@
+/**
+ * What the two devices have in common: memory, and kernels run in order.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../kernel/kernel.ts";
+
+/** Names a device: a GPU through WebGPU, or WebAssembly on the processor. */
+export type DeviceName = "webgpu" | "wasm";
+
+/** What `device.memory()` counts. */
+export interface MemoryInfo {
+  /** Buffers that tensors hold. */
+  readonly buffers: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** The most bytes held at one time. */
+  readonly peakBytes: number;
+  /** Bytes that are kept to be given out again. */
+  readonly pooledBytes: number;
+}
+
+/** What kernels must fit. */
+export interface KernelLimits {
+  /** Most buffers that one kernel may name. */
+  readonly maxBuffers: number;
+  /** Most bytes in one buffer. */
+  readonly maxBufferBytes: number;
+  /**
+   * Fewer rows than this are too few to keep the device busy: a long reduction
+   * is then split into two kernels.
+   */
+  readonly minRows: number;
+}
+
+/** Memory on a device. Only the device looks inside. */
+export interface DeviceBuffer {
+  /** Usable bytes. */
+  readonly byteLength: number;
+}
+
+/** A kernel made ready to run. Only the device looks inside. */
+export interface Executable {
+  /** What it was made from. */
+  readonly kernel: Kernel;
+}
+
+/**
+ * Runs kernels on buffers, in the order of the calls. Everything but reading
+ * returns at once; work may still be under way.
+ */
+export interface Backend {
+  /** Which kind. */
+  readonly name: DeviceName;
+  /** The hardware, as its driver names it. */
+  readonly adapter: string;
+  /** What kernels must fit. */
+  readonly limits: KernelLimits;
+  /** Resolves with the reason if the device is lost; never rejects. */
+  readonly lost: Promise<string>;
+  /**
+   * Takes memory; its content is undefined.
+   *
+   * @throws {RangeError} If there is not enough: with the bytes asked for and
+   * those in use.
+   */
+  allocate(byteLength: number): DeviceBuffer;
+  /** Gives memory back; kernels queued before still see it. */
+  free(buffer: DeviceBuffer): void;
+  /** Copies from the host, before kernels run later. */
+  write(buffer: DeviceBuffer, data: ArrayBufferView): void;
+  /** Copies the first bytes to the host, after kernels run before. */
+  read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer>;
+  /** Generates and compiles code; the same kernel again costs little. */
+  prepare(kernel: Kernel): Executable;
+  /**
+   * Queues a run.
+   *
+   * @param executable From {@link Backend.prepare} of this device.
+   * @param buffers One a slot of the kernel, in order.
+   * @param params One 32-bit word for each of the kernel's params.
+   */
+  run(
+    executable: Executable,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void;
+  /** Sends queued work off without waiting for it. */
+  flush(): void;
+  /** Resolves when all queued work is done. */
+  finish(): Promise<void>;
+  /** Counts. */
+  memory(): MemoryInfo;
+  /** Frees everything; later calls throw. */
+  close(): void;
+}

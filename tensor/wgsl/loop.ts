@@ -1,0 +1,255 @@
+/**
+ * Loop kernels with one invocation or one workgroup a row.
+ *
+ * @module
+ */
+
+import { toDType } from "../dtype.ts";
+import {
+  isElementStore,
+  levelsOf,
+  type LoopKernel,
+  type Store,
+  type Value,
+  type ValueId,
+} from "../kernel/kernel.ts";
+import type { Axis } from "../view.ts";
+import { storedTypeOf, typeOf } from "./literal.ts";
+import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
+import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
+import { bindingsOf, type Operand, Shader } from "./shader.ts";
+import { chooseLoop, type LoopStrategy } from "./strategy.ts";
+import { combined, fromStored, toStored, ValueCode } from "./value_code.ts";
+
+type Reduction = Extract<Value, { op: "reduce" }>;
+
+/** What one pass over the columns does. */
+interface Pass {
+  readonly reductions: readonly { id: ValueId; value: Reduction }[];
+  readonly stores: readonly Store[];
+}
+
+/** The program of a loop kernel, in the strategy that suits it best. */
+export function lowerLoop(
+  kernel: LoopKernel,
+  limits: ShaderLimits,
+  strategy: LoopStrategy = chooseLoop(kernel, limits),
+): Dispatch {
+  const shader = new Shader();
+  const rows = iterationsOf(kernel.rows);
+  const { workgroupSize } = strategy;
+  const perRow = strategy.kind === "workgroup";
+  const groups = perRow ? rows : Math.ceil(rows / workgroupSize);
+  const workgroups = gridOf(groups, limits);
+  const group = workgroupPosition(shader, workgroups);
+  const row = perRow
+    ? group
+    : shader.let(`${group.text} * ${workgroupSize} + i32(local.x)`, 0, "row");
+  if (workgroups[0] * workgroups[1] * (perRow ? 1 : workgroupSize) !== rows) {
+    // Unsigned: the last of many workgroups may lie past 2^31.
+    shader.line(`if (u32(${row.text}) >= ${rows}u) { return; }`);
+  }
+  const axes = new Map<Axis, Operand>();
+  splitPosition(shader, kernel.rows, row, axes);
+  const code = new ValueCode(shader, kernel, axes);
+  const body = new LoopBody(shader, kernel, axes, code, strategy);
+  body.emit();
+  return {
+    name: kernel.name,
+    wgsl: shader.assemble(kernel.buffers, [workgroupSize, 1, 1]),
+    bindings: bindingsOf(kernel.buffers),
+    words: shader.words,
+    workgroups,
+  };
+}
+
+class LoopBody {
+  readonly #shader: Shader;
+  readonly #kernel: LoopKernel;
+  readonly #axes: Map<Axis, Operand>;
+  readonly #code: ValueCode;
+  readonly #strategy: LoopStrategy;
+  /** Workgroup arrays in use, a set for the even and one for the odd passes. */
+  readonly #shared: Set<string> = new Set();
+
+  constructor(
+    shader: Shader,
+    kernel: LoopKernel,
+    axes: Map<Axis, Operand>,
+    code: ValueCode,
+    strategy: LoopStrategy,
+  ) {
+    this.#shader = shader;
+    this.#kernel = kernel;
+    this.#axes = axes;
+    this.#code = code;
+    this.#strategy = strategy;
+  }
+
+  emit(): void {
+    const { passes, rowStores } = passesOf(this.#kernel);
+    const perRow = this.#strategy.kind === "workgroup";
+    passes.forEach((pass, number) => {
+      const totals = this.#accumulators(pass);
+      if (perRow) this.#strided(pass, totals);
+      else this.#nested(pass, totals);
+      pass.reductions.forEach(({ id, value }, i) => {
+        const total = perRow
+          ? this.#shareTotal(totals[i]!, value, number % 2, i)
+          : totals[i]!;
+        totals[i] = total;
+      });
+      if (perRow && totals.length > 0) this.#combineShared(pass, totals);
+      pass.reductions.forEach(({ id, value }, i) => {
+        const text = perRow
+          ? fromStored(`${totals[i]}[0]`, value.dtype)
+          : totals[i]!;
+        this.#code.define(id, this.#shader.let(text, 0));
+      });
+    });
+    if (!perRow) {
+      for (const store of rowStores) this.#code.store(store);
+      return;
+    }
+    // Values first: what they name must be known outside the block as well.
+    for (const store of rowStores) this.#code.operand(store.value);
+    this.#shader.line("if (local.x == 0u) {");
+    for (const store of rowStores) this.#code.store(store);
+    this.#shader.line("}");
+  }
+
+  #accumulators(pass: Pass): string[] {
+    return pass.reductions.map(({ value }) => {
+      const total = this.#shader.fresh("total");
+      const { text } = this.#shader.constant(identityOf(value), value.dtype);
+      const type = typeOf(value.dtype);
+      this.#shader.line(`var ${total}: ${type} = ${text};`);
+      return total;
+    });
+  }
+
+  /** What happens for one column. */
+  #column(pass: Pass, totals: readonly string[]): void {
+    pass.reductions.forEach(({ value }, i) => {
+      const { text } = this.#code.operand(value.args[0]);
+      const total = totals[i]!;
+      this.#shader.line(
+        `${total} = ${combined(value.reducer, total, text, value.dtype)};`,
+      );
+    });
+    for (const store of pass.stores) this.#code.store(store);
+  }
+
+  /** One loop a column axis. */
+  #nested(pass: Pass, totals: readonly string[]): void {
+    const loops = this.#kernel.cols.filter(({ extent }) => extent !== 1);
+    const heads: string[] = [];
+    for (const axis of loops) {
+      const name = this.#shader.fresh("c");
+      heads.push(
+        `for (var ${name} = 0; ${name} < ${axis.extent}; ${name}++)`,
+      );
+      this.#shader.open();
+      this.#axes.set(axis, { text: name, level: this.#shader.level });
+    }
+    this.#column(pass, totals);
+    for (const head of heads.reverse()) {
+      const lines = this.#shader.close();
+      this.#shader.block(head, lines);
+    }
+    this.#code.forget();
+  }
+
+  /** One loop over the columns that fall to this invocation. */
+  #strided(pass: Pass, totals: readonly string[]): void {
+    const { workgroupSize } = this.#strategy;
+    const cols = iterationsOf(this.#kernel.cols);
+    const name = this.#shader.fresh("c");
+    this.#shader.open();
+    const flat = { text: name, level: this.#shader.level };
+    splitPosition(this.#shader, this.#kernel.cols, flat, this.#axes);
+    this.#column(pass, totals);
+    const lines = this.#shader.close();
+    this.#shader.block(
+      `for (var ${name} = i32(local.x); ${name} < ${cols}; ` +
+        `${name} += ${workgroupSize})`,
+      lines,
+    );
+    this.#code.forget();
+  }
+
+  /** Puts this invocation's share into workgroup memory. */
+  #shareTotal(
+    total: string,
+    { dtype }: Reduction,
+    set: number,
+    index: number,
+  ): string {
+    // Two sets in turn: a pass may write while another invocation still reads
+    // the result of the pass before.
+    const type = storedTypeOf(dtype);
+    const name = `shared_${type}_${set}_${index}`;
+    if (!this.#shared.has(name)) {
+      this.#shared.add(name);
+      this.#shader.global(
+        `var<workgroup> ${name}: array<${type}, ${this.#strategy.workgroupSize}>;`,
+      );
+    }
+    this.#shader.line(`${name}[local.x] = ${toStored(total, dtype)};`);
+    return name;
+  }
+
+  /** Halves the shares until the first holds all. */
+  #combineShared({ reductions }: Pass, shared: readonly string[]): void {
+    this.#shader.line("workgroupBarrier();");
+    let half = this.#strategy.workgroupSize / 2;
+    for (; half >= 1; half /= 2) {
+      const lines = reductions.map(({ value: { reducer, dtype } }, i) => {
+        const name = shared[i]!;
+        const mine = this.#shader.fresh("mine");
+        const other = this.#shader.fresh("other");
+        const sum = combined(reducer, mine, other, dtype);
+        const load = (place: string) => fromStored(`${name}[${place}]`, dtype);
+        return `let ${mine} = ${load("local.x")}; ` +
+          `let ${other} = ${load(`local.x + ${half}u`)}; ` +
+          `${name}[local.x] = ${toStored(`(${sum})`, dtype)};`;
+      });
+      this.#shader.block(`if (local.x < ${half}u)`, lines);
+      this.#shader.line("workgroupBarrier();");
+    }
+  }
+}
+
+function passesOf(
+  kernel: LoopKernel,
+): { passes: Pass[]; rowStores: Store[] } {
+  const { element, phase, phases } = levelsOf(kernel);
+  const passes = Array.from({ length: phases }, (_, pass) => ({
+    reductions: kernel.values.flatMap((value, id) =>
+      value.op === "reduce" && phase[id] === pass + 1 ? [{ id, value }] : []
+    ),
+    stores: kernel.stores.filter((store) =>
+      isElementStore(kernel, element, store) && phase[store.value] === pass
+    ),
+  }));
+  // Without columns every store is one of a row.
+  const rowStores = kernel.stores.filter((store) =>
+    phases === 0 || !isElementStore(kernel, element, store)
+  );
+  return { passes, rowStores };
+}
+
+function identityOf({ reducer, dtype }: Reduction): number {
+  switch (reducer) {
+    case "sum":
+      return 0;
+    case "prod":
+      return 1;
+    case "max":
+      return toDType(-Infinity, dtype);
+    case "min":
+      return dtype === "bool" ? 1 : toDType(Infinity, dtype);
+    default:
+      return reducer satisfies never;
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * A WGSL program as it grows: bindings, uniform words, helpers, and scopes of
+ * named values.
+ *
+ * @module
+ */
+
+import type { DType } from "../dtype.ts";
+import type { BufferSlot } from "../kernel/kernel.ts";
+import { bitsOf, literal, storedTypeOf, typeOf } from "./literal.ts";
+import type { Binding, Word } from "./program.ts";
+
+/** A named or literal value, and the innermost scope that it depends on. */
+export interface Operand {
+  /** A name or a literal. */
+  readonly text: string;
+  /** 0 for what is known once an invocation, then one a loop. */
+  readonly level: number;
+  /** Set on a literal: WGSL computes with it when it compiles. */
+  readonly isLiteral?: true;
+}
+
+interface Scope {
+  lines: string[];
+  readonly names: Map<string, Operand>;
+}
+
+/** Collects the parts of one WGSL program. */
+export class Shader {
+  readonly #scopes: Scope[] = [{ lines: [], names: new Map() }];
+  readonly #words: Word[] = [];
+  readonly #wordNames = new Map<string, string>();
+  readonly #helpers = new Map<string, string>();
+  readonly #globals: string[] = [];
+  #names = 0;
+
+  /** Words of the uniform block so far. */
+  get words(): readonly Word[] {
+    return this.#words;
+  }
+
+  /** The level of the innermost open scope. */
+  get level(): number {
+    return this.#scopes.length - 1;
+  }
+
+  /** A name not used before. */
+  fresh(prefix: string): string {
+    return `${prefix}${this.#names++}`;
+  }
+
+  /** Enters a loop or block. */
+  open(): void {
+    this.#scopes.push({ lines: [], names: new Map() });
+  }
+
+  /** Leaves the innermost scope and gives its lines. */
+  close(): string[] {
+    return this.#scopes.pop()!.lines;
+  }
+
+  /** Adds a line at a level, by default the innermost. */
+  line(text: string, level: number = this.level): void {
+    this.#scopes[level]!.lines.push(text);
+  }
+
+  /** Adds a block at the innermost level. */
+  block(head: string, lines: readonly string[], tail: string = "}"): void {
+    this.line(`${head} {`);
+    for (const text of lines) this.line(`  ${text}`);
+    this.line(tail);
+  }
+
+  /** Names the value of a pure expression; the same text is named once. */
+  let(expression: string, level: number, prefix: string = "v"): Operand {
+    for (let outer = 0; outer <= level; outer++) {
+      const known = this.#scopes[outer]!.names.get(expression);
+      if (known) return known;
+    }
+    const operand = { text: this.fresh(prefix), level };
+    this.line(`let ${operand.text} = ${expression};`, level);
+    this.#scopes[level]!.names.set(expression, operand);
+    return operand;
+  }
+
+  /** The uniform word, as u32. */
+  word(word: Word): string {
+    const key = JSON.stringify(word);
+    let name = this.#wordNames.get(key);
+    if (name === undefined) {
+      name = `uniforms.w${this.#words.push(word) - 1}`;
+      this.#wordNames.set(key, name);
+    }
+    return name;
+  }
+
+  /** A constant of any value. */
+  constant(value: number, dtype: DType): Operand {
+    const text = literal(value, dtype);
+    if (text !== undefined) return { text, level: 0, isLiteral: true };
+    const word = this.word({ kind: "bits", bits: bitsOf(value) });
+    return this.let(`bitcast<f32>(${word})`, 0);
+  }
+
+  /** A parameter of the run. */
+  param(slot: number, dtype: DType): Operand {
+    const word = this.word({ kind: "param", slot });
+    if (dtype === "uint32") return this.let(word, 0);
+    return dtype === "bool"
+      ? this.let(`${word} != 0u`, 0)
+      : this.let(`bitcast<${typeOf(dtype)}>(${word})`, 0);
+  }
+
+  /** Adds a function once. */
+  helper(name: string, text: string): void {
+    this.#helpers.set(name, text);
+  }
+
+  /** Adds a declaration of the module. */
+  global(text: string): void {
+    this.#globals.push(text);
+  }
+
+  /** The whole text; the body is what the outermost scope holds. */
+  assemble(
+    slots: readonly BufferSlot[],
+    workgroup: readonly [number, number, number],
+  ): string {
+    const lines: string[] = [];
+    slots.forEach(({ dtype, output, size }, slot) => {
+      const access = output ? "read_write" : "read";
+      lines.push(
+        `@group(0) @binding(${slot}) var<storage, ${access}> ` +
+          `b${slot}: array<${storedTypeOf(dtype)}>; // [${size}]`,
+      );
+    });
+    if (this.#words.length > 0) {
+      const fields = this.#words.map((_, word) => `w${word}: u32`);
+      lines.push(
+        `struct Uniforms { ${fields.join(", ")} }`,
+        `@group(0) @binding(${slots.length}) var<uniform> uniforms: Uniforms;`,
+      );
+    }
+    lines.push(
+      ...this.#globals,
+      ...this.#helpers.values(),
+      `@compute @workgroup_size(${workgroup.join(", ")})`,
+      "fn main(@builtin(workgroup_id) group: vec3<u32>, " +
+        "@builtin(local_invocation_id) local: vec3<u32>) {",
+      ...this.#scopes[0]!.lines.map((line) => `  ${line}`),
+      "}",
+    );
+    return lines.join("\n") + "\n";
+  }
+}
+
+/** The bindings of a kernel's own slots. */
+export function bindingsOf(slots: readonly BufferSlot[]): Binding[] {
+  return slots.map(({ output }, buffer) => ({ buffer, writable: output }));
+}

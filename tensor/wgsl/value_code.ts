@@ -1,0 +1,335 @@
+/**
+ * Values of a kernel as WGSL: each a named constant in the outermost scope
+ * that knows its operands.
+ *
+ * @module
+ */
+
+import type { DType } from "../dtype.ts";
+import {
+  argumentsOf,
+  type LoopKernel,
+  type Reducer,
+  type Store,
+  type Value,
+  type ValueId,
+} from "../kernel/kernel.ts";
+import {
+  type AxisOperands,
+  boundsOperand,
+  indexOperand,
+} from "./index_code.ts";
+import { literal, storedTypeOf, typeOf } from "./literal.ts";
+import type { Operand, Shader } from "./shader.ts";
+import { FMOD, THREEFRY } from "./helpers.ts";
+
+/** Emits values on demand, each once. */
+export class ValueCode {
+  readonly #shader: Shader;
+  readonly #kernel: LoopKernel;
+  readonly #axes: AxisOperands;
+  readonly #known: Map<ValueId, Operand>;
+
+  constructor(
+    shader: Shader,
+    kernel: LoopKernel,
+    axes: AxisOperands,
+    known: Map<ValueId, Operand> = new Map(),
+  ) {
+    this.#shader = shader;
+    this.#kernel = kernel;
+    this.#axes = axes;
+    this.#known = known;
+  }
+
+  /** Says what a value is: a reduction after its loop. */
+  define(id: ValueId, operand: Operand): void {
+    this.#known.set(id, operand);
+  }
+
+  /** Forgets what was computed in scopes that are closed now. */
+  forget(): void {
+    for (const [id, { level }] of this.#known) {
+      if (level > this.#shader.level) this.#known.delete(id);
+    }
+  }
+
+  /** The value, with all that it depends on. */
+  operand(id: ValueId): Operand {
+    const known = this.#known.get(id);
+    if (known) return known;
+    // In order of the kernel, not by recursion: chains can be long.
+    for (const needed of this.#missing(id)) {
+      this.#known.set(needed, this.#emit(this.#kernel.values[needed]!));
+    }
+    return this.#known.get(id)!;
+  }
+
+  /** Writes a store's value. */
+  store(store: Store): void {
+    const { text } = this.operand(store.value);
+    const place = indexOperand(this.#shader, this.#axes, store.index);
+    const { dtype } = this.#kernel.values[store.value]!;
+    this.#shader.line(
+      `b${store.buffer}[${place.text}] = ${toStored(text, dtype)};`,
+    );
+  }
+
+  #missing(id: ValueId): ValueId[] {
+    const found = new Set([id]);
+    const pending = [id];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      for (const arg of argumentsOf(this.#kernel.values[next]!)) {
+        if (found.has(arg) || this.#known.has(arg)) continue;
+        found.add(arg);
+        pending.push(arg);
+      }
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  #emit(value: Value): Operand {
+    const shader = this.#shader;
+    switch (value.op) {
+      case "const":
+        return shader.constant(value.value, value.dtype);
+      case "param":
+        return shader.param(value.slot, value.dtype);
+      case "index": {
+        const { text, level } = indexOperand(shader, this.#axes, value.index);
+        return value.index.terms.length > 0
+          ? { text, level }
+          : { text: `i32(${text})`, level, isLiteral: true };
+      }
+      case "inside":
+        return boundsOperand(shader, this.#axes, value.bounds) ??
+          { text: "true", level: 0, isLiteral: true };
+      case "load": {
+        const inside = boundsOperand(shader, this.#axes, value.bounds);
+        const place = indexOperand(shader, this.#axes, value.index);
+        return this.#load(value.buffer, value.dtype, place, inside);
+      }
+      case "gather": {
+        const chosen = this.operand(value.at);
+        const valid = shader.let(
+          `u32(${chosen.text}) < ${value.extent}u`,
+          chosen.level,
+          "in",
+        );
+        const bounds = boundsOperand(shader, this.#axes, value.bounds);
+        const inside = bounds
+          ? shader.let(
+            `${bounds.text} & ${valid.text}`,
+            Math.max(bounds.level, valid.level),
+            "in",
+          )
+          : valid;
+        const base = indexOperand(shader, this.#axes, value.index);
+        const place = shader.let(
+          `${base.text} + ${chosen.text} * ${value.stride}`,
+          Math.max(base.level, chosen.level),
+          "i",
+        );
+        return this.#load(value.buffer, value.dtype, place, inside);
+      }
+      case "reduce":
+        throw new Error("a reduction is defined by its loop");
+      default: {
+        const args = (value.args as readonly ValueId[]).map((arg) =>
+          this.#known.get(arg)!
+        );
+        const from = this.#kernel.values[value.args[0]]!.dtype;
+        const expression = expressionOf(
+          shader,
+          value,
+          namedOperands(shader, args),
+          from,
+        );
+        const level = Math.max(0, ...args.map((arg) => arg.level));
+        return shader.let(expression, level);
+      }
+    }
+  }
+
+  #load(
+    buffer: number,
+    dtype: DType,
+    place: Operand,
+    inside: Operand | undefined,
+  ): Operand {
+    const shader = this.#shader;
+    if (!inside) {
+      const text = fromStored(`b${buffer}[${place.text}]`, dtype);
+      return shader.let(text, place.level);
+    }
+    const level = Math.max(place.level, inside.level);
+    const safe = shader.let(
+      `select(0, ${place.text}, ${inside.text})`,
+      level,
+      "i",
+    );
+    // A load through a clamped place and a choice, not a branch.
+    const zero = storedTypeOf(dtype) === "f32" ? "0f" : `${typeOf(dtype)}(0)`;
+    return dtype === "bool"
+      ? shader.let(
+        `(b${buffer}[${safe.text}] != 0u) & ${inside.text}`,
+        level,
+      )
+      : shader.let(
+        `select(${zero}, b${buffer}[${safe.text}], ${inside.text})`,
+        level,
+      );
+  }
+}
+
+/** Names a literal where all are: WGSL refuses a constant that overflows. */
+function namedOperands(shader: Shader, args: readonly Operand[]): string[] {
+  const names = args.map(({ text }) => text);
+  if (args.every(({ isLiteral }) => isLiteral)) {
+    names[0] = shader.let(names[0]!, 0).text;
+  }
+  return names;
+}
+
+/** The value as it lies in memory. */
+export function toStored(text: string, dtype: DType): string {
+  return dtype === "bool" ? `select(0u, 1u, ${text})` : text;
+}
+
+/** The value of an element in memory. */
+export function fromStored(text: string, dtype: DType): string {
+  return dtype === "bool" ? `${text} != 0u` : text;
+}
+
+/** `max` with NaN if one operand is: the builtin may give either. */
+function greater(a: string, b: string): string {
+  return `select(${b}, ${a}, (${a} > ${b}) | (${a} != ${a}))`;
+}
+
+function less(a: string, b: string): string {
+  return `select(${b}, ${a}, (${a} < ${b}) | (${a} != ${a}))`;
+}
+
+/** Two partial results of a reduction as one. */
+export function combined(
+  reducer: Reducer,
+  a: string,
+  b: string,
+  dtype: DType,
+): string {
+  switch (reducer) {
+    case "sum":
+      return `${a} + ${b}`;
+    case "prod":
+      return `${a} * ${b}`;
+    case "max":
+      if (dtype === "bool") return `${a} | ${b}`;
+      return dtype === "float32" ? greater(a, b) : `max(${a}, ${b})`;
+    case "min":
+      if (dtype === "bool") return `${a} & ${b}`;
+      return dtype === "float32" ? less(a, b) : `min(${a}, ${b})`;
+    default:
+      return reducer satisfies never;
+  }
+}
+
+function expressionOf(
+  shader: Shader,
+  value: Value,
+  args: readonly string[],
+  from: DType,
+): string {
+  const [a = "", b = "", c = ""] = args;
+  const isBool = from === "bool";
+  switch (value.op) {
+    case "neg":
+      return from === "uint32" ? `0u - ${a}` : `-(${a})`;
+    case "abs":
+      return from === "uint32" ? a : `abs(${a})`;
+    case "exp":
+    case "log":
+    case "sqrt":
+    case "sin":
+    case "cos":
+    case "floor":
+    case "ceil":
+    case "round":
+    case "trunc":
+      return `${value.op}(${a})`;
+    case "not":
+      return isBool ? `!${a}` : `~${a}`;
+    case "add":
+      return `${a} + ${b}`;
+    case "sub":
+      return `${a} - ${b}`;
+    case "mul":
+      return `${a} * ${b}`;
+    case "div":
+      return `${a} / ${b}`;
+    case "idiv":
+    case "rem": {
+      if (from === "float32") {
+        shader.helper("fmod", FMOD);
+        return `fmod(${a}, ${b})`;
+      }
+      const type = typeOf(from);
+      const zero = `(${b} == ${type}(0))`;
+      const divisor = `select(${b}, ${type}(1), ${zero})`;
+      return value.op === "rem"
+        ? `${a} % ${divisor}`
+        : `select(${a} / ${divisor}, ${type}(0), ${zero})`;
+    }
+    case "min":
+    case "max":
+      return combined(value.op, a, b, from);
+    case "and":
+      return `${a} & ${b}`;
+    case "or":
+      return `${a} | ${b}`;
+    case "xor":
+      return isBool ? `${a} != ${b}` : `${a} ^ ${b}`;
+    case "shl":
+      return `${a} << (u32(${b}) & 31u)`;
+    case "shr":
+      return `${a} >> (u32(${b}) & 31u)`;
+    case "lt":
+      return isBool ? `!${a} & ${b}` : `${a} < ${b}`;
+    case "le":
+      return isBool ? `!${a} | ${b}` : `${a} <= ${b}`;
+    case "eq":
+      return `${a} == ${b}`;
+    case "ne":
+      return `${a} != ${b}`;
+    case "where":
+      return `select(${c}, ${b}, ${a})`;
+    case "cast":
+      return castOf(a, from, value.dtype);
+    case "bitcast":
+      return bitcastOf(a, from, value.dtype);
+    case "threefry":
+      shader.helper("threefry", THREEFRY);
+      return `threefry(${args.join(", ")}).${value.word === 0 ? "x" : "y"}`;
+    default:
+      throw new Error(`unexpected ${value.op}`);
+  }
+}
+
+function castOf(a: string, from: DType, to: DType): string {
+  if (from === to) return a;
+  if (to === "bool") return `${a} != ${literal(0, from)}`;
+  if (from !== "float32") return `${typeOf(to)}(${a})`;
+  // Saturates whatever the hardware does; the bounds are exact in float32.
+  return to === "int32"
+    ? `select(select(i32(clamp(${a}, -2147483648f, 2147483520f)), ` +
+      `2147483647, ${a} >= 2147483648f), 0, ${a} != ${a})`
+    : `select(select(u32(clamp(${a}, 0f, 4294967040f)), ` +
+      `4294967295u, ${a} >= 4294967296f), 0u, ${a} != ${a})`;
+}
+
+function bitcastOf(a: string, from: DType, to: DType): string {
+  if (from === to) return a;
+  const stored = from === "bool" ? `select(0u, 1u, ${a})` : a;
+  return to === "bool"
+    ? `bitcast<u32>(${stored}) != 0u`
+    : `bitcast<${typeOf(to)}>(${stored})`;
+}
