@@ -59,18 +59,27 @@ export async function runMain(
  * and calls `main` with them; ends the process as {@linkcode runMain} does.
  *
  * @param command The declaration.
- * @param main The script.
+ * @param main The script. `withDefaults` reads the options again, with other
+ *   defaults for those not given: the settings of a run that is resumed.
  * @param host Replaces parts of the process.
  */
 export function runCommand<T extends OptionTable>(
   command: Command<T>,
-  main: (options: OptionValues<T>) => MainResult | Promise<MainResult>,
+  main: (
+    options: OptionValues<T>,
+    withDefaults: (defaults: Readonly<Record<string, unknown>>) => OptionValues<
+      T
+    >,
+  ) => MainResult | Promise<MainResult>,
   host: Partial<MainHost> = {},
 ): Promise<void> {
   const { args, columns, writeOut } = { ...processHost(), ...host };
   return runMain(() => {
-    if (!wantsHelp(args)) return main(parseOptions(command, args));
-    writeOut(formatHelp(command, columns));
+    if (wantsHelp(args)) return writeOut(formatHelp(command, columns));
+    return main(
+      parseOptions(command, args),
+      (defaults) => parseOptions(command, args, defaults),
+    );
   }, host);
 }
 

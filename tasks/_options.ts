@@ -136,6 +136,8 @@ export function wantsHelp(args: readonly string[]): boolean {
  *
  * @param command The declaration.
  * @param args As in `Deno.args`.
+ * @param defaults Come before the declared defaults, such as the settings of
+ *   a run that is resumed; names that are not declared are passed over.
  * @returns A value for each option declared.
  * @throws {UsageError} For unknown options, positional arguments, and values
  *   that are missing, of a wrong type or out of range.
@@ -159,6 +161,7 @@ export function wantsHelp(args: readonly string[]): boolean {
 export function parseOptions<T extends OptionTable>(
   command: Command<T>,
   args: readonly string[],
+  defaults: Readonly<Record<string, unknown>> = {},
 ): OptionValues<T> {
   const fail = (message: string): never => {
     throw new UsageError(message, `Try ${command.name} --help`);
@@ -201,12 +204,12 @@ export function parseOptions<T extends OptionTable>(
         arg === `--${flag}` || arg === `--no-${flag}` ||
         arg.startsWith(`--${flag}=`)
       );
-      values[name] = given ? text : option.default ?? false;
+      values[name] = given ? text : defaults[name] ?? option.default ?? false;
     } else if (text === undefined) {
-      if (option.required) {
+      values[name] = defaults[name] ?? option.default;
+      if (option.required && values[name] === undefined) {
         fail(`--${flag}: missing: give it as --${flag} ${placeholder(option)}`);
       }
-      values[name] = option.default;
     } else if (text === "") {
       fail(
         `--${flag}: its value is missing: give it as --${flag}=${

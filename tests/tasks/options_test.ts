@@ -343,3 +343,20 @@ Deno.test("nearest() counts swapped neighbours as one edit and leaves far words"
   assertEquals(nearest("x", ["y"]), undefined);
   assertEquals(nearest("a", []), undefined);
 });
+
+Deno.test("parseOptions() puts what was given before other defaults", () => {
+  const values = parseOptions(COMMAND, ["--pairs=3", "--no-weight-sharing"], {
+    pairs: 500,
+    alpha: 0.25,
+    weightSharing: true,
+    auxiliary: false,
+    gone: 1,
+  });
+  assertEquals(values, {
+    ...parseOptions(COMMAND, []),
+    pairs: 3,
+    alpha: 0.25,
+    weightSharing: false,
+    auxiliary: false,
+  });
+});
