@@ -59,7 +59,7 @@ export interface MemoryImport {
   readonly maximum: number;
 }
 
-function unsigned(out: number[], value: number): void {
+function unsigned(out: Code, value: number): void {
   value >>>= 0;
   while (value >= 0x80) {
     out.push((value & 0x7f) | 0x80);
@@ -68,7 +68,7 @@ function unsigned(out: number[], value: number): void {
   out.push(value);
 }
 
-function signed(out: number[], value: bigint): void {
+function signed(out: Code, value: bigint): void {
   while (value < -64n || value >= 64n) {
     out.push(Number(value & 0x7fn) | 0x80);
     value >>= 7n;
@@ -76,13 +76,31 @@ function signed(out: number[], value: bigint): void {
   out.push(Number(value & 0x7fn));
 }
 
-function opcode(out: number[], code: number): void {
+function opcode(out: Code, code: number): void {
   if (code <= 0xff) {
     out.push(code);
     return;
   }
   out.push(code >>> 20);
   unsigned(out, code & 0xfffff);
+}
+
+/** Instructions with holes in them that are filled later. */
+type Code = (number | Code)[];
+
+function flattenInto(out: number[], code: Code): void {
+  for (const part of code) {
+    if (typeof part === "number") out.push(part);
+    else flattenInto(out, part);
+  }
+}
+
+/** A place in a function to which instructions can still be added. */
+export interface Hole {
+  /** Its instructions. */
+  readonly code: Code;
+  /** How many blocks it lies in. */
+  readonly depth: number;
 }
 
 function text(out: number[], value: string): void {
@@ -98,7 +116,9 @@ export class FunctionBuilder {
   /** Its parameters, in order. */
   readonly params: readonly Local[];
   readonly #locals: WasmType[] = [];
-  readonly #code: number[] = [];
+  readonly #entry: Code = [];
+  readonly #constants = new Map<string, Local>();
+  #code: Code = [];
   #depth = 0;
 
   /** Begins a function; made by {@link ModuleBuilder}. */
@@ -130,21 +150,21 @@ export class FunctionBuilder {
 
   /** An instruction without immediates. */
   op(name: PlainOp): this {
-    opcode(this.#code, PLAIN[name]);
+    this.#opcode(PLAIN[name]);
     return this;
   }
 
   /** Pushes an i32: signed or unsigned, wrapped to 32 bits. */
   i32(value: number): this {
     this.#code.push(0x41);
-    signed(this.#code, BigInt(value | 0));
+    this.#signed(BigInt(value | 0));
     return this;
   }
 
   /** Pushes an i64. */
   i64(value: bigint): this {
     this.#code.push(0x42);
-    signed(this.#code, BigInt.asIntN(64, value));
+    this.#signed(BigInt.asIntN(64, value));
     return this;
   }
 
@@ -164,7 +184,7 @@ export class FunctionBuilder {
 
   /** Pushes four 32-bit words. */
   v128(a: number, b: number, c: number, d: number): this {
-    opcode(this.#code, 0xfd_0000c);
+    this.#opcode(0xfd_0000c);
     for (const word of [a, b, c, d]) {
       scratch.setInt32(0, word | 0, true);
       this.#bytes(4);
@@ -172,24 +192,55 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** Pushes an i32 in each of four lanes. */
+  /** Pushes an i32 in each of four lanes, held from the entry on. */
   i32x4(value: number): this {
-    return this.v128(value, value, value, value);
+    return this.get(this.constant(value, value, value, value));
   }
 
-  /** Pushes an f32 in each of four lanes. */
+  /** Pushes an f32 in each of four lanes, held from the entry on. */
   f32x4(value: number): this {
     scratch.setFloat32(0, value);
-    const word = scratch.getInt32(0);
-    return this.v128(word, word, word, word);
+    return this.i32x4(scratch.getInt32(0));
   }
 
-  /** Pushes an f64 in each of two lanes. */
+  /** Pushes an f64 in each of two lanes, held from the entry on. */
   f64x2(value: number): this {
     scratch.setFloat64(0, value);
     const high = scratch.getInt32(0);
     const low = scratch.getInt32(4);
-    return this.v128(low, high, low, high);
+    return this.get(this.constant(low, high, low, high));
+  }
+
+  /**
+   * A variable that holds four 32-bit words from the function's entry on: an
+   * engine builds a constant anew at each place that pushes it.
+   */
+  constant(a: number, b: number, c: number, d: number): Local {
+    const key = `${[a | 0, b | 0, c | 0, d | 0]}`;
+    const present = this.#constants.get(key);
+    if (present) return present;
+    const local = this.local("v128");
+    this.fill({ code: this.#entry, depth: 0 }, () => {
+      this.v128(a, b, c, d).set(local);
+    });
+    this.#constants.set(key, local);
+    return local;
+  }
+
+  /** Leaves a place here that {@link fill} adds instructions to. */
+  hole(): Hole {
+    const code: Code = [];
+    this.#code.push(code);
+    return { code, depth: this.#depth };
+  }
+
+  /** Appends to a hole what `body` writes; it must leave the stack as it was. */
+  fill(hole: Hole, body: () => void): this {
+    const [code, depth] = [this.#code, this.#depth];
+    [this.#code, this.#depth] = [hole.code, hole.depth];
+    body();
+    [this.#code, this.#depth] = [code, depth];
+    return this;
   }
 
   /**
@@ -202,32 +253,32 @@ export class FunctionBuilder {
    */
   memory(name: MemoryOp, offset: number = 0, align?: number): this {
     const [code, natural] = MEMORY[name];
-    opcode(this.#code, code);
-    unsigned(this.#code, align ?? Math.min(natural, 2));
-    unsigned(this.#code, offset);
+    this.#opcode(code);
+    this.#unsigned(align ?? Math.min(natural, 2));
+    this.#unsigned(offset);
     return this;
   }
 
   /** Loads or stores one lane. */
   memoryLane(name: MemoryLaneOp, lane: number, offset: number = 0): this {
     const [code, natural] = MEMORY_LANE[name];
-    opcode(this.#code, code);
-    unsigned(this.#code, Math.min(natural, 2));
-    unsigned(this.#code, offset);
+    this.#opcode(code);
+    this.#unsigned(Math.min(natural, 2));
+    this.#unsigned(offset);
     this.#code.push(lane);
     return this;
   }
 
   /** Takes a lane out, or puts one in. */
   lane(name: LaneOp, lane: number): this {
-    opcode(this.#code, LANE[name]);
+    this.#opcode(LANE[name]);
     this.#code.push(lane);
     return this;
   }
 
   /** Picks four 32-bit lanes: 0 to 3 of the first vector, 4 to 7 of the second. */
   shuffle(a: number, b: number, c: number, d: number): this {
-    opcode(this.#code, 0xfd_0000d);
+    this.#opcode(0xfd_0000d);
     for (const lane of [a, b, c, d]) {
       for (let byte = 0; byte < 4; byte++) this.#code.push(4 * lane + byte);
     }
@@ -236,14 +287,14 @@ export class FunctionBuilder {
 
   /** Copies bytes; pops length, source, destination. */
   memoryCopy(): this {
-    opcode(this.#code, 0xfc_0000a);
+    this.#opcode(0xfc_0000a);
     this.#code.push(0, 0);
     return this;
   }
 
   /** Sets bytes; pops length, value, destination. */
   memoryFill(): this {
-    opcode(this.#code, 0xfc_0000b);
+    this.#opcode(0xfc_0000b);
     this.#code.push(0);
     return this;
   }
@@ -301,7 +352,10 @@ export class FunctionBuilder {
       unsigned(head, count);
       head.push(TYPE_CODES[type]);
     }
-    return head.concat(this.#code, 0x0b);
+    flattenInto(head, this.#entry);
+    flattenInto(head, this.#code);
+    head.push(0x0b);
+    return head;
   }
 
   #nest(
@@ -319,8 +373,20 @@ export class FunctionBuilder {
 
   #emit(code: number, immediate: number): this {
     this.#code.push(code);
-    unsigned(this.#code, immediate);
+    this.#unsigned(immediate);
     return this;
+  }
+
+  #unsigned(value: number): void {
+    unsigned(this.#code, value);
+  }
+
+  #signed(value: bigint): void {
+    signed(this.#code, value);
+  }
+
+  #opcode(code: number): void {
+    opcode(this.#code, code);
   }
 
   #bytes(count: number): this {
