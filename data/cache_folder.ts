@@ -1,0 +1,42 @@
+import { isAbsolute, join } from "@std/path";
+
+/**
+ * Where downloaded data is kept.
+ *
+ * `HEDDLE_CACHE` where it is set; else `heddle` in `XDG_CACHE_HOME`, in
+ * `LOCALAPPDATA` on Windows, or in `.cache` of `HOME`. A variable that may not
+ * be read counts as unset, and nothing is asked of the user.
+ *
+ * @returns The folder, which need not exist, or `null` where none of the
+ * variables is set.
+ *
+ * @example A folder of one's own
+ * ```ts
+ * import { cacheFolder } from "@heddle/data";
+ * import { assertEquals } from "@std/assert";
+ *
+ * Deno.env.set("HEDDLE_CACHE", "/data/cache");
+ * assertEquals(cacheFolder(), "/data/cache");
+ * Deno.env.delete("HEDDLE_CACHE");
+ * ```
+ */
+export function cacheFolder(): string | null {
+  const own = variable("HEDDLE_CACHE");
+  if (own !== undefined) return own;
+  // The XDG base directory specification: relative paths are to be ignored.
+  const shared = variable("XDG_CACHE_HOME");
+  if (shared !== undefined && isAbsolute(shared)) return join(shared, "heddle");
+  if (Deno.build.os === "windows") {
+    const local = variable("LOCALAPPDATA");
+    return local === undefined ? null : join(local, "heddle");
+  }
+  const home = variable("HOME");
+  return home === undefined ? null : join(home, ".cache", "heddle");
+}
+
+/** An environment variable; unset where it is empty or may not be read. */
+function variable(name: string): string | undefined {
+  const access = Deno.permissions.querySync({ name: "env", variable: name });
+  if (access.state !== "granted") return undefined;
+  return Deno.env.get(name) || undefined;
+}
