@@ -69,7 +69,7 @@ class LoopBody {
   readonly #axes: Map<Axis, Operand>;
   readonly #code: ValueCode;
   readonly #strategy: LoopStrategy;
-  /** Workgroup arrays in use, a set for the even and one for the odd passes. */
+  /** Workgroup arrays that are declared. */
   readonly #shared: Set<string> = new Set();
 
   constructor(
@@ -89,22 +89,16 @@ class LoopBody {
   emit(): void {
     const { passes, rowStores } = passesOf(this.#kernel);
     const perRow = this.#strategy.kind === "workgroup";
+    const isEmpty = iterationsOf(this.#kernel.cols) === 0;
     passes.forEach((pass, number) => {
       const totals = this.#accumulators(pass);
-      if (perRow) this.#strided(pass, totals);
-      else this.#nested(pass, totals);
-      pass.reductions.forEach(({ id, value }, i) => {
-        const total = perRow
-          ? this.#shareTotal(totals[i]!, value, number % 2, i)
-          : totals[i]!;
-        totals[i] = total;
-      });
-      if (perRow && totals.length > 0) this.#combineShared(pass, totals);
-      pass.reductions.forEach(({ id, value }, i) => {
-        const text = perRow
-          ? fromStored(`${totals[i]}[0]`, value.dtype)
-          : totals[i]!;
-        this.#code.define(id, this.#shader.let(text, 0));
+      if (!isEmpty) {
+        if (perRow) this.#strided(pass, totals);
+        else this.#nested(pass, totals);
+      }
+      const results = perRow ? this.#share(pass, totals, number % 2) : totals;
+      pass.reductions.forEach(({ id }, i) => {
+        this.#code.define(id, this.#shader.let(results[i]!, 0));
       });
     });
     if (!perRow) {
@@ -178,25 +172,35 @@ class LoopBody {
     this.#code.forget();
   }
 
-  /** Puts this invocation's share into workgroup memory. */
-  #shareTotal(
-    total: string,
-    { dtype }: Reduction,
-    set: number,
-    index: number,
-  ): string {
-    // Two sets in turn: a pass may write while another invocation still reads
-    // the result of the pass before.
-    const type = storedTypeOf(dtype);
-    const name = `shared_${type}_${set}_${index}`;
-    if (!this.#shared.has(name)) {
-      this.#shared.add(name);
-      this.#shader.global(
-        `var<workgroup> ${name}: array<${type}, ${this.#strategy.workgroupSize}>;`,
-      );
-    }
-    this.#shader.line(`${name}[local.x] = ${toStored(total, dtype)};`);
-    return name;
+  /**
+   * Combines the totals of the workgroup's invocations.
+   *
+   * @param set Two sets of arrays serve in turn: a pass may write while another
+   * invocation still reads the result of the pass before.
+   * @returns The expressions of the results.
+   */
+  #share(pass: Pass, totals: readonly string[], set: number): string[] {
+    if (totals.length === 0) return [];
+    const shared = pass.reductions.map(({ value: { dtype } }, i) => {
+      const type = storedTypeOf(dtype);
+      const name = `shared_${type}_${set}_${i}`;
+      this.#declare(name, type);
+      this.#shader.line(`${name}[local.x] = ${toStored(totals[i]!, dtype)};`);
+      return name;
+    });
+    this.#combineShared(pass, shared);
+    return pass.reductions.map(({ value: { dtype } }, i) =>
+      fromStored(`${shared[i]}[0]`, dtype)
+    );
+  }
+
+  #declare(name: string, type: string): void {
+    if (this.#shared.has(name)) return;
+    this.#shared.add(name);
+    const { workgroupSize } = this.#strategy;
+    this.#shader.global(
+      `var<workgroup> ${name}: array<${type}, ${workgroupSize}>;`,
+    );
   }
 
   /** Halves the shares until the first holds all. */

@@ -1,0 +1,281 @@
+/**
+ * The GPU through WebGPU: memory and kernels of {@link Backend}.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../kernel/kernel.ts";
+import { kernelKey } from "../kernel/kernel.ts";
+import { lowerKernel } from "../wgsl/lower.ts";
+import type { Program, ShaderLimits } from "../wgsl/program.ts";
+import type {
+  Backend,
+  DeviceBuffer,
+  DeviceName,
+  Executable,
+  KernelLimits,
+  MemoryInfo,
+} from "./device.ts";
+import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
+import { type Block, BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
+import { Failures } from "./webgpu_errors.ts";
+import { type Pipeline, Pipelines } from "./webgpu_pipelines.ts";
+import { Recorder } from "./webgpu_recorder.ts";
+
+export { DeviceLostError } from "./webgpu_errors.ts";
+
+/** What to open, and limits below those of the hardware. */
+export interface WebgpuOptions {
+  /** Which of several adapters. */
+  readonly powerPreference?: GPUPowerPreference;
+  /**
+   * Most bytes in one buffer.
+   *
+   * @default the adapter's
+   */
+  readonly maxBufferBytes?: number;
+  /**
+   * Most bytes in all buffers together.
+   *
+   * @default as many as the driver gives
+   */
+  readonly maxBytes?: number;
+}
+
+/** A kernel with its pipelines. */
+class WebgpuExecutable implements Executable {
+  readonly kernel: Kernel;
+  readonly program: Program;
+  readonly pipelines: readonly Pipeline[];
+
+  constructor(
+    kernel: Kernel,
+    program: Program,
+    pipelines: readonly Pipeline[],
+  ) {
+    this.kernel = kernel;
+    this.program = program;
+    this.pipelines = pipelines;
+  }
+}
+
+/** Bytes kept for reuse when little is in use. */
+const KEEP_BYTES = 64 * 1024 * 1024;
+
+/** A {@link Backend} on one WebGPU device. */
+export class WebgpuBackend implements Backend {
+  readonly name: DeviceName = "webgpu";
+  readonly adapter: string;
+  readonly limits: KernelLimits;
+  readonly lost: Promise<string>;
+  /** Whether the adapter is a processor that plays a GPU. */
+  readonly isFallback: boolean;
+  readonly #device: GPUDevice;
+  readonly #shaderLimits: ShaderLimits;
+  readonly #failures: Failures = new Failures();
+  readonly #pool: BufferPool;
+  readonly #pipelines: Pipelines;
+  readonly #recorder: Recorder;
+  readonly #executables: Map<string, WebgpuExecutable> = new Map();
+
+  /** Use {@link openWebgpu}. */
+  constructor(opened: OpenAdapter, options: WebgpuOptions) {
+    const { device, description, isFallback } = opened;
+    this.#device = device;
+    this.adapter = description;
+    this.isFallback = isFallback;
+    const { limits } = device;
+    const maxBufferBytes = Math.min(
+      options.maxBufferBytes ?? Infinity,
+      limits.maxBufferSize,
+      limits.maxStorageBufferBindingSize,
+    ) & ~3;
+    this.limits = {
+      maxBuffers: limits.maxStorageBuffersPerShaderStage,
+      maxBufferBytes,
+      minRows: isFallback ? 8 : 64,
+    };
+    this.#shaderLimits = {
+      maxWorkgroupSize: Math.min(
+        limits.maxComputeInvocationsPerWorkgroup,
+        limits.maxComputeWorkgroupSizeX,
+      ),
+      maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
+      maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
+      isFallback,
+    };
+    const failures = this.#failures;
+    this.lost = device.lost.then(({ reason, message }) => {
+      failures.lose(message || reason);
+      return message || reason;
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      failures.report(new Error(`webgpu: ${error.message}`));
+    });
+    this.#recorder = new Recorder(device);
+    this.#pipelines = new Pipelines(device, failures);
+    this.#pool = new BufferPool(
+      device,
+      failures,
+      {
+        maxBufferBytes,
+        maxBytes: options.maxBytes ?? Infinity,
+        keepBytes: KEEP_BYTES,
+      },
+      () => this.#recorder.flush(),
+    );
+  }
+
+  allocate(byteLength: number): DeviceBuffer {
+    this.#failures.check("allocate");
+    return this.#pool.allocate(byteLength);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.#failures.ended) return;
+    this.#pool.free(own(buffer));
+  }
+
+  write(buffer: DeviceBuffer, data: ArrayBufferView): void {
+    this.#failures.check("write");
+    const { byteLength, block } = own(buffer);
+    if (data.byteLength > byteLength) {
+      throw new RangeError(
+        `write: too long: ${data.byteLength} bytes into ${byteLength}`,
+      );
+    }
+    // The copy takes place before the next submission, not before this call.
+    if (this.#recorder.uses(block)) this.#recorder.flush();
+    const bytes = new Uint8Array(data.byteLength + 3 & ~3);
+    bytes.set(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    );
+    this.#device.queue.writeBuffer(block.gpu, 0, bytes);
+  }
+
+  async read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer> {
+    this.#failures.check("read");
+    const { block } = own(buffer);
+    if (byteLength > buffer.byteLength) {
+      throw new RangeError(
+        `read: too long: ${byteLength} bytes of ${buffer.byteLength}`,
+      );
+    }
+    if (byteLength === 0) return new ArrayBuffer(0);
+    const size = byteLength + 3 & ~3;
+    const staging = this.#device.createBuffer({
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      this.#recorder.copy(block, staging, size);
+      // Reads asked for together go off together and wait once.
+      await Promise.resolve();
+      this.flush();
+      await staging.mapAsync(GPUMapMode.READ);
+      await this.#pipelines.settled();
+      this.#failures.check("read");
+      return staging.getMappedRange().slice(0, byteLength);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  prepare(kernel: Kernel): Executable {
+    this.#failures.check("prepare");
+    const key = kernelKey(kernel);
+    let executable = this.#executables.get(key);
+    if (!executable) {
+      const program = lowerKernel(kernel, this.#shaderLimits);
+      const pipelines = program.dispatches.map((dispatch) =>
+        this.#pipelines.get(dispatch)
+      );
+      executable = new WebgpuExecutable(kernel, program, pipelines);
+      this.#executables.set(key, executable);
+    }
+    return executable;
+  }
+
+  run(
+    executable: Executable,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    this.#failures.check("run");
+    if (!(executable instanceof WebgpuExecutable)) {
+      throw new TypeError("run: the kernel was prepared by another device");
+    }
+    const { program, pipelines, kernel } = executable;
+    if (program.dispatches.length === 0) return;
+    const blocks = buffers.map((buffer) => own(buffer).block);
+    checkAliases(kernel, blocks);
+    const temporaries = program.temporaries.map((byteLength) =>
+      this.#pool.allocate(byteLength)
+    );
+    for (const { block } of temporaries) blocks.push(block);
+    program.dispatches.forEach((dispatch, i) => {
+      this.#recorder.dispatch(
+        pipelines[i]!,
+        dispatch.bindings.map(({ buffer }) => blocks[buffer]!),
+        dispatch.words.map((word) =>
+          word.kind === "param" ? params[word.slot]! : word.bits
+        ),
+        dispatch.workgroups,
+      );
+    });
+    for (const buffer of temporaries) this.#pool.free(buffer);
+  }
+
+  flush(): void {
+    this.#failures.check("flush");
+    this.#recorder.flush();
+  }
+
+  async finish(): Promise<void> {
+    this.flush();
+    await this.#device.queue.onSubmittedWorkDone();
+    await this.#pipelines.settled();
+    this.#failures.check("finish");
+  }
+
+  memory(): MemoryInfo {
+    return this.#pool.memory();
+  }
+
+  close(): void {
+    this.#failures.close();
+    this.#device.destroy();
+  }
+}
+
+/**
+ * Opens a GPU.
+ *
+ * @throws {Error} If there is no adapter.
+ */
+export async function openWebgpu(
+  options: WebgpuOptions = {},
+): Promise<WebgpuBackend> {
+  return new WebgpuBackend(await openAdapter(options.powerPreference), options);
+}
+
+function own(buffer: DeviceBuffer): WebgpuBuffer {
+  if (buffer instanceof WebgpuBuffer) return buffer;
+  throw new TypeError("webgpu: the buffer is one of another device");
+}
+
+/** A dispatch may not read and write one buffer, nor write it twice. */
+function checkAliases(kernel: Kernel, blocks: readonly Block[]): void {
+  kernel.buffers.forEach(({ output }, slot) => {
+    if (!output) return;
+    const other = blocks.findIndex((block, at) =>
+      at !== slot && block === blocks[slot]
+    );
+    if (other < 0) return;
+    throw new Error(
+      `run: ${kernel.name} writes slot ${slot}, which is slot ${other} as ` +
+        "well: give it a buffer of its own",
+    );
+  });
+}

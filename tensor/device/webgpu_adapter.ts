@@ -1,0 +1,75 @@
+/**
+ * Finds a GPU and asks for all that it can do.
+ *
+ * @module
+ */
+
+/** Limits that kernels profit from. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeWorkgroupsPerDimension",
+  "minUniformBufferOffsetAlignment",
+] as const;
+
+/** Features asked for: a driver may grant one that it does not list. */
+const FEATURES: readonly string[] = ["subgroups"];
+
+/** An open device and what is known of its hardware. */
+export interface OpenAdapter {
+  /** The device. */
+  readonly device: GPUDevice;
+  /** The hardware, as its driver names it. */
+  readonly description: string;
+  /** Whether it is a processor that plays a GPU. */
+  readonly isFallback: boolean;
+}
+
+/**
+ * Opens the adapter that the browser or Deno prefers.
+ *
+ * @throws {Error} If there is none.
+ */
+export async function openAdapter(
+  powerPreference?: GPUPowerPreference,
+): Promise<OpenAdapter> {
+  const adapter = await navigator.gpu?.requestAdapter(
+    powerPreference ? { powerPreference } : {},
+  );
+  if (!adapter) {
+    throw new Error(
+      "openDevice: no WebGPU adapter: install a Vulkan driver, hardware or " +
+        "software",
+    );
+  }
+  const requiredLimits: Record<string, number> = {};
+  for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
+  let device: GPUDevice | undefined;
+  for (const feature of FEATURES) {
+    const requiredFeatures = [feature as GPUFeatureName];
+    // A refusal is an answer: the feature is not there.
+    device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+      .catch(() => undefined);
+  }
+  device ??= await adapter.requestDevice({ requiredLimits });
+  const { info } = adapter;
+  return {
+    device,
+    description: info.description || info.device || info.vendor || "unnamed",
+    isFallback: isFallbackAdapter(adapter),
+  };
+}
+
+/** Older browsers keep the mark on the adapter, newer ones in its info. */
+function isFallbackAdapter(adapter: GPUAdapter): boolean {
+  const marks: readonly { readonly isFallbackAdapter?: boolean }[] = [
+    adapter.info,
+    adapter as { readonly isFallbackAdapter?: boolean },
+  ];
+  return marks.some((mark) => mark.isFallbackAdapter === true);
+}

@@ -1,0 +1,89 @@
+/**
+ * Programs made ready: shader modules, layouts and pipelines, each once.
+ *
+ * @module
+ */
+
+import type { Dispatch } from "../wgsl/program.ts";
+import type { Failures } from "./webgpu_errors.ts";
+
+/** A compiled dispatch. */
+export interface Pipeline {
+  /** Names it in keys of bind groups. */
+  readonly id: number;
+  /** What the GPU runs. */
+  readonly gpu: GPUComputePipeline;
+  /** What its bind group looks like. */
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** Compiles dispatches and remembers them by their text. */
+export class Pipelines {
+  readonly #device: GPUDevice;
+  readonly #failures: Failures;
+  readonly #layouts: Map<string, GPUBindGroupLayout> = new Map();
+  readonly #pipelines: Map<string, Pipeline> = new Map();
+  readonly #pending: Set<Promise<void>> = new Set();
+
+  constructor(device: GPUDevice, failures: Failures) {
+    this.#device = device;
+    this.#failures = failures;
+  }
+
+  /** The pipeline of a dispatch. */
+  get(dispatch: Dispatch): Pipeline {
+    const known = this.#pipelines.get(dispatch.wgsl);
+    if (known) return known;
+    const device = this.#device;
+    const layout = this.#layout(dispatch);
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({
+      label: dispatch.name,
+      code: dispatch.wgsl,
+    });
+    const gpu = device.createComputePipeline({
+      label: dispatch.name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main" },
+    });
+    const answer: Promise<void> = device.popErrorScope().then((error) => {
+      if (error) this.#failures.report(programError(dispatch, error.message));
+    }, () => {}) // A lost device answers for itself.
+      .finally(() => this.#pending.delete(answer));
+    this.#pending.add(answer);
+    const pipeline = { id: this.#pipelines.size, gpu, layout };
+    this.#pipelines.set(dispatch.wgsl, pipeline);
+    return pipeline;
+  }
+
+  /** Waits until it is known whether all programs compile. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#pending);
+  }
+
+  #layout({ bindings, words }: Dispatch): GPUBindGroupLayout {
+    const types: GPUBufferBindingType[] = bindings.map(({ writable }) =>
+      writable ? "storage" : "read-only-storage"
+    );
+    if (words.length > 0) types.push("uniform");
+    const key = types.join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      layout = this.#device.createBindGroupLayout({
+        entries: types.map((type, binding) => ({
+          binding,
+          visibility: GPUShaderStage.COMPUTE,
+          buffer: { type, hasDynamicOffset: type === "uniform" },
+        })),
+      });
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
+
+function programError({ name, wgsl }: Dispatch, message: string): Error {
+  return new Error(
+    `webgpu: the program of kernel ${name} is not valid: ${message}\n${wgsl}`,
+  );
+}

@@ -1,0 +1,149 @@
+/**
+ * Collects dispatches in one pass and sends them off together.
+ *
+ * @module
+ */
+
+import type { Block } from "./webgpu_buffers.ts";
+import type { Pipeline } from "./webgpu_pipelines.ts";
+
+/** Dispatches in one submission: more would keep an idle GPU waiting. */
+const MOST_DISPATCHES = 256;
+/** Bind groups kept for the next run of the same kernel on the same buffers. */
+const MOST_BIND_GROUPS = 4096;
+const UNIFORM_BYTES = 256 * MOST_DISPATCHES;
+
+/** Records work in order. */
+export class Recorder {
+  readonly #device: GPUDevice;
+  readonly #alignment: number;
+  readonly #uniforms: GPUBuffer;
+  readonly #words: Uint32Array<ArrayBuffer> = new Uint32Array(
+    UNIFORM_BYTES / 4,
+  );
+  readonly #groups: Map<string, GPUBindGroup> = new Map();
+  #usedBytes = 0;
+  #dispatches = 0;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #pipeline: Pipeline | undefined;
+  #submission = 0;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#alignment = device.limits.minUniformBufferOffsetAlignment;
+    this.#uniforms = device.createBuffer({
+      size: UNIFORM_BYTES,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+  }
+
+  /** Whether work that is not sent off yet uses the block. */
+  uses(block: Block): boolean {
+    return block.lastUse === this.#submission && this.#encoder !== undefined;
+  }
+
+  /** Records one dispatch. */
+  dispatch(
+    pipeline: Pipeline,
+    blocks: readonly Block[],
+    words: ArrayLike<number>,
+    workgroups: readonly [number, number, number],
+  ): void {
+    const wordBytes = words.length * 4;
+    if (
+      this.#dispatches >= MOST_DISPATCHES ||
+      this.#usedBytes + wordBytes > UNIFORM_BYTES
+    ) this.flush();
+    const group = this.#group(pipeline, blocks, wordBytes);
+    const pass = this.#openPass();
+    if (this.#pipeline !== pipeline) {
+      pass.setPipeline(pipeline.gpu);
+      this.#pipeline = pipeline;
+    }
+    if (wordBytes > 0) {
+      this.#words.set(words, this.#usedBytes / 4);
+      pass.setBindGroup(0, group, [this.#usedBytes]);
+      const end = this.#usedBytes + wordBytes;
+      this.#usedBytes = Math.ceil(end / this.#alignment) * this.#alignment;
+    } else pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+    for (const block of blocks) block.lastUse = this.#submission;
+    this.#dispatches++;
+  }
+
+  /** Records a copy of the first bytes of a block. */
+  copy(from: Block, to: GPUBuffer, byteLength: number): void {
+    this.#closePass();
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(from.gpu, 0, to, 0, byteLength);
+    from.lastUse = this.#submission;
+  }
+
+  /** Sends recorded work off. */
+  flush(): void {
+    const encoder = this.#encoder;
+    if (!encoder) return;
+    this.#closePass();
+    this.#encoder = undefined;
+    const { queue } = this.#device;
+    if (this.#usedBytes > 0) {
+      // Ordered after the submissions before, so one buffer serves them all.
+      const bytes = Math.min(this.#usedBytes, UNIFORM_BYTES);
+      queue.writeBuffer(this.#uniforms, 0, this.#words, 0, bytes / 4);
+    }
+    queue.submit([encoder.finish()]);
+    this.#usedBytes = 0;
+    this.#dispatches = 0;
+    this.#submission++;
+  }
+
+  #openPass(): GPUComputePassEncoder {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    return this.#pass;
+  }
+
+  #closePass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+    this.#pipeline = undefined;
+  }
+
+  #group(
+    pipeline: Pipeline,
+    blocks: readonly Block[],
+    wordBytes: number,
+  ): GPUBindGroup {
+    let key = `${pipeline.id}`;
+    for (const block of blocks) key += `,${block.id}`;
+    const known = this.#groups.get(key);
+    if (known) return known;
+    if (this.#groups.size >= MOST_BIND_GROUPS) this.#forgetOldest();
+    const entries: GPUBindGroupEntry[] = blocks.map(({ gpu }, binding) => ({
+      binding,
+      resource: { buffer: gpu },
+    }));
+    if (wordBytes > 0) {
+      entries.push({
+        binding: blocks.length,
+        resource: { buffer: this.#uniforms, size: wordBytes },
+      });
+    }
+    const group = this.#device.createBindGroup({
+      layout: pipeline.layout,
+      entries,
+    });
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /** Drops the older half: cheaper than to note each use. */
+  #forgetOldest(): void {
+    let left = this.#groups.size / 2;
+    for (const key of this.#groups.keys()) {
+      if (left-- <= 0) break;
+      this.#groups.delete(key);
+    }
+  }
+}
