@@ -26,7 +26,9 @@ export async function* csvRecords(
     // Only what the streams throw: the consumer's errors do not pass here.
     if (cause instanceof TypeError) {
       throw new SyntaxError(
-        `${operation}: row ${row + 1} is not UTF-8: convert the file`,
+        `${operation}: it is not UTF-8, at or behind row ${
+          row + 1
+        }: convert it`,
         { cause },
       );
     }

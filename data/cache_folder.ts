@@ -10,14 +10,13 @@ import { isAbsolute, join } from "@std/path";
  * @returns The folder, which need not exist, or `null` where none of the
  * variables is set.
  *
- * @example A folder of one's own
+ * @example Where this machine keeps data
  * ```ts
  * import { cacheFolder } from "@heddle/data";
- * import { assertEquals } from "@std/assert";
+ * import { assert } from "@std/assert";
  *
- * Deno.env.set("HEDDLE_CACHE", "/data/cache");
- * assertEquals(cacheFolder(), "/data/cache");
- * Deno.env.delete("HEDDLE_CACHE");
+ * const folder = cacheFolder();
+ * assert(folder === null || folder.length > 0);
  * ```
  */
 export function cacheFolder(): string | null {

@@ -141,15 +141,24 @@ async function unpack(
   path: string,
   archive: Uint8Array,
 ): Promise<{ path: string; bytes: Uint8Array }[]> {
-  // Far above the real size, 30,730,000: a bound against a forged archive.
+  // Far above the real size, 30,730,000, and each file once: a bound against a
+  // forged archive.
   const largest = 64 * 2 ** 20;
   const baseName = (name: string) => name.slice(name.lastIndexOf("/") + 1);
   const stream = ReadableStream.from(gunzip("cifar10", path, archive));
+  const wanted = new Set(FILES);
   const entries = await unpackTar(stream, {
     strict: true,
     filter: (header) =>
       header.type === "file" && header.size <= largest &&
-      FILES.includes(baseName(header.name)),
+      wanted.delete(baseName(header.name)),
+  }).catch((cause: Error) => {
+    if (cause instanceof RangeError) throw cause;
+    throw new RangeError(
+      `cifar10: ${path} is no whole tar archive: ${cause.message}: fetch it ` +
+        `again`,
+      { cause },
+    );
   });
   return FILES.map((name) => {
     const entry = entries.find(({ header }) => baseName(header.name) === name);

@@ -2,7 +2,9 @@ import { csvRecords } from "./_csv_records.ts";
 
 /**
  * What the cells of a column are: text, numbers, booleans (true, false, 1, 0),
- * one of a list of categories (its index), or what a function makes of the text.
+ * one of a list of categories (its index), or what a function makes of the text
+ * (write the type of its parameter, `(text: string) => ...`: without it the
+ * types of the columns are lost).
  */
 export type CsvKind =
   | "string"

@@ -296,10 +296,11 @@ export class DataLoader<Item, Batch = Collated<Item>>
   async #make(indices: Uint32Array, batch: number): Promise<Batch> {
     const { batchSize } = this.#order;
     const begin = batch * batchSize;
-    const items: (Item | Promise<Item>)[] = [];
-    for (const index of indices.subarray(begin, begin + batchSize)) {
-      items.push(this.#dataset.get(index));
-    }
-    return await this.#collate(await Promise.all(items));
+    const chosen = Array.from(indices.subarray(begin, begin + batchSize));
+    // Each in a function of its own: when several items fail, all are heard.
+    const items = await Promise.all(
+      chosen.map(async (index) => await this.#dataset.get(index)),
+    );
+    return await this.#collate(items);
   }
 }

@@ -32,6 +32,13 @@ export type Row<Fields extends Columns> = {
     : never;
 };
 
+/** A data set whose items are rows of columns. */
+export interface ColumnDataset<Fields extends Columns>
+  extends Dataset<Row<Fields>> {
+  /** Row `index`, from 0 to `length - 1`. */
+  get(index: number): Row<Fields>;
+}
+
 /**
  * A data set from columns: arrays whose first axis counts the items.
  *
@@ -57,9 +64,9 @@ export type Row<Fields extends Columns> = {
  * }
  * ```
  */
-export function columns<const Fields extends Columns>(
+export function columns<Fields extends Columns>(
   fields: Fields,
-): Dataset<Row<Fields>> & { get(index: number): Row<Fields> } {
+): ColumnDataset<Fields> {
   const entries: [string, HostArray | readonly unknown[]][] = Object
     .entries(fields)
     .map(([name, field]) => [

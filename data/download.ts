@@ -81,7 +81,9 @@ export async function download(
       return url;
     } catch (error) {
       options.signal?.throwIfAborted();
-      failures.push(error as Error);
+      failures.push(
+        new Error(`${url}: ${messageOf(error)}`, { cause: error }),
+      );
     }
   }
   throw new AggregateError(
@@ -91,20 +93,28 @@ export async function download(
   );
 }
 
+/** What went wrong: `fetch` hides the reason in its cause. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error
+    ? `${error.message}: ${error.cause.message}`
+    : error.message;
+}
+
 async function fetchTo(
   file: RemoteFile,
   url: string,
   path: string,
   options: DownloadOptions,
 ): Promise<void> {
-  const patience = new Patience(url, options.waitMs ?? 10_000);
+  const patience = new Patience(options.waitMs ?? 10_000);
   const signal = AbortSignal.any(
     [patience.signal, ...(options.signal ? [options.signal] : [])],
   );
   const response = await patience.wait(() => fetch(url, { signal }));
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
-    throw new Error(`${url}: the server answered ${response.status}`);
+    throw new Error(`the server answered ${response.status}`);
   }
   const reader = response.body.getReader();
   try {
@@ -126,11 +136,11 @@ async function fetchTo(
       }
       if (receivedBytes !== file.bytes) {
         const size = receivedBytes > file.bytes ? "more" : `${receivedBytes}`;
-        throw new Error(`${url}: expected ${file.bytes} bytes: got ${size}`);
+        throw new Error(`expected ${file.bytes} bytes: got ${size}`);
       }
       const got = hash.digest("hex");
       if (got !== file.sha256) {
-        throw new Error(`${url}: expected SHA-256 ${file.sha256}: got ${got}`);
+        throw new Error(`expected SHA-256 ${file.sha256}: got ${got}`);
       }
     });
   } finally {
@@ -141,11 +151,9 @@ async function fetchTo(
 /** Aborts a request that gives no sign of life for `waitMs`. */
 class Patience {
   readonly #controller = new AbortController();
-  readonly #url: string;
   readonly #waitMs: number;
 
-  constructor(url: string, waitMs: number) {
-    this.#url = url;
+  constructor(waitMs: number) {
     this.#waitMs = waitMs;
   }
 
@@ -156,7 +164,7 @@ class Patience {
   async wait<Value>(step: () => Promise<Value>): Promise<Value> {
     const timer = setTimeout(() => {
       this.#controller.abort(
-        new Error(`${this.#url}: no answer for ${this.#waitMs} ms`),
+        new Error(`no answer for ${this.#waitMs} ms`),
       );
     }, this.#waitMs);
     try {
