@@ -1,0 +1,171 @@
+/**
+ * How a matrix product is cut up: which operand is read four lanes at a time,
+ * the register tile, and blocks that fit the caches.
+ *
+ * @module
+ */
+
+import type { LoopKernel, Store, ValueId } from "../kernel/kernel.ts";
+import { isElementStore, levelsOf } from "../kernel/kernel.ts";
+import { type Side, sideOf } from "./lane_table.ts";
+import { contiguity, contiguousShare } from "./quad_values.ts";
+
+/** One operand of the product. */
+export interface Operand {
+  /** Its element at a place. */
+  readonly value: ValueId;
+  /** The axes that it alone has. */
+  readonly side: Side;
+  /** In what four elements that are packed together are neighbours. */
+  readonly along: "lanes" | "columns";
+}
+
+/** A way to cut up a matrix product. */
+export interface Layout {
+  /** Products that have nothing to do with each other. */
+  readonly batch: Side;
+  /** What the sum runs over. */
+  readonly columns: Side;
+  /** The operand whose single elements are repeated in four lanes. */
+  readonly rows: Operand;
+  /** The operand that is read as vectors, and along which results are stored. */
+  readonly lanes: Operand;
+  /** Rows of the register tile. */
+  readonly tileRows: number;
+  /** Vectors in a row of the register tile. */
+  readonly tileQuads: number;
+  /** Rows whose packed elements stay in the second cache; whole tiles. */
+  readonly blockRows: number;
+  /** Columns that are summed in one go: a multiple of 4. */
+  readonly blockColumns: number;
+  /** Panels whose sums are kept while the columns go on. */
+  readonly blockPanels: number;
+  /** Whether the rows are packed once, for all threads. */
+  readonly sharedRows: boolean;
+}
+
+/** Tiles that keep the multipliers busy, and what a column costs in cycles. */
+const TILES = [
+  { rows: 6, quads: 2, cycles: 6 },
+  { rows: 5, quads: 2, cycles: 5.2 },
+  { rows: 4, quads: 2, cycles: 4.4 },
+  { rows: 3, quads: 4, cycles: 6.2 },
+  { rows: 2, quads: 4, cycles: 4.4 },
+  { rows: 1, quads: 8, cycles: 4.6 },
+] as const;
+
+const MAX_BLOCK_COLUMNS = 1024;
+/** Floats of packed rows that stay in a second-level cache of 512 KiB. */
+const BLOCK_FLOATS = 96 * 1024;
+const MAX_BLOCK_ROWS = 384;
+/** Floats of sums that a thread keeps where the columns take several goes. */
+const SUM_FLOATS = 48 * 1024;
+const SHARED_FLOATS = 4 * 1024 * 1024;
+
+/** Bytes between packed rows: not a power of two, which would share cache sets. */
+export function rowBytesOf({ blockColumns }: Layout): number {
+  return 4 * Math.ceil(blockColumns / 16) * 16 + 64;
+}
+
+/** How to cut up a kernel; undefined if it is no plain product. */
+export function layoutOf(kernel: LoopKernel): Layout | undefined {
+  const { contract, stores } = kernel;
+  if (!contract) return undefined;
+  const { element } = levelsOf(kernel);
+  if (stores.some((store) => isElementStore(kernel, element, store))) {
+    return undefined;
+  }
+  const batch = sideOf(contract.batch);
+  const columns = sideOf(kernel.cols);
+  const left = operandOf(kernel, contract.left, sideOf(contract.m));
+  const right = operandOf(kernel, contract.right, sideOf(contract.n));
+  const one = orient(batch, columns, left, right, stores);
+  const other = orient(batch, columns, right, left, stores);
+  return one.cost < other.cost ? one.layout : other.layout;
+}
+
+type Unplaced = Omit<Operand, "along"> & {
+  readonly byLanes: number;
+  readonly byColumns: number;
+};
+
+function operandOf(kernel: LoopKernel, value: ValueId, side: Side): Unplaced {
+  return {
+    value,
+    side,
+    byLanes: contiguity(kernel, [value], side),
+    byColumns: contiguity(kernel, [value], sideOf(kernel.cols)),
+  };
+}
+
+/** One of the two ways round, with what it costs: some ns, to be compared. */
+function orient(
+  batch: Side,
+  columns: Side,
+  rows: Unplaced,
+  lanes: Unplaced,
+  stores: readonly Store[],
+): { layout: Layout; cost: number } {
+  const [m, n, k] = [rows.side.extent, lanes.side.extent, columns.extent];
+  const tiles = TILES.map((tile) => ({
+    tile,
+    cost: Math.ceil(m / tile.rows) * Math.ceil(n / (4 * tile.quads)) *
+      tile.cycles * k * 0.4,
+  }));
+  const best = tiles.reduce((a, b) => b.cost < a.cost ? b : a);
+  const { rows: tileRows, quads: tileQuads } = best.tile;
+  const scattered = stores.reduce(
+    (sum, { index }) => sum + 1 - contiguousShare(index, lanes.side),
+    0,
+  );
+  const layout: Layout = {
+    batch,
+    columns,
+    rows: placed(rows, "columns"),
+    lanes: placed(lanes, "lanes"),
+    tileRows,
+    tileQuads,
+    ...blocks(batch.extent, m, n, k, tileRows, 4 * tileQuads),
+  };
+  return { layout, cost: best.cost + m * n * 1.5 * scattered };
+}
+
+function placed(
+  { value, side, byLanes, byColumns }: Unplaced,
+  otherwise: Operand["along"],
+): Operand {
+  const along = byLanes === byColumns
+    ? otherwise
+    : byLanes > byColumns
+    ? "lanes"
+    : "columns";
+  return { value, side, along };
+}
+
+function blocks(
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+  tileRows: number,
+  tileLanes: number,
+): Pick<
+  Layout,
+  "blockRows" | "blockColumns" | "blockPanels" | "sharedRows"
+> {
+  const passes = Math.max(1, Math.ceil(k / MAX_BLOCK_COLUMNS));
+  const blockColumns = 4 * Math.max(1, Math.ceil(k / passes / 4));
+  const panels = Math.ceil(n / tileLanes);
+  const most = Math.min(MAX_BLOCK_ROWS, BLOCK_FLOATS / blockColumns);
+  const count = Math.max(1, Math.ceil(m / most));
+  const blockRows = tileRows * Math.max(1, Math.ceil(m / count / tileRows));
+  const blockPanels = passes === 1
+    ? 1
+    : Math.max(1, Math.floor(SUM_FLOATS / (blockRows * tileLanes)));
+  return {
+    blockRows,
+    blockColumns,
+    blockPanels: Math.min(Math.max(1, panels), blockPanels),
+    sharedRows: panels > 1 && batch * m * k <= SHARED_FLOATS,
+  };
+}

@@ -1,0 +1,25 @@
+/**
+ * Loops as the functions of a matrix product need them.
+ *
+ * @module
+ */
+
+import type { FunctionBuilder, Local } from "./assembler.ts";
+
+/** `for (at = 0; at < limit; at += step)`, both signed. */
+export function emitFor(
+  f: FunctionBuilder,
+  at: Local,
+  limit: Local,
+  step: number,
+  body: () => void,
+): void {
+  f.i32(0).set(at);
+  f.get(limit).i32(0).op("i32.gt_s").if(() => {
+    f.loop((again) => {
+      body();
+      f.get(at).i32(step).op("i32.add").tee(at);
+      f.get(limit).op("i32.lt_s").brIf(again);
+    });
+  });
+}

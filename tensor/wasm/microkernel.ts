@@ -1,0 +1,115 @@
+/**
+ * The innermost loop of a matrix product: a tile of the result stays in
+ * registers while the columns are run through.
+ *
+ * Per column, `rows` single elements of one operand, each repeated in four
+ * lanes, meet `quads` vectors of the other. 6 rows by 2 quads need 12 + 2 + 1
+ * of the 16 vector registers that x86-64 has; a larger tile spills.
+ *
+ * @module
+ */
+
+import type {
+  Callable,
+  FunctionBuilder,
+  Local,
+  ModuleBuilder,
+} from "./assembler.ts";
+import type { Target } from "./math.ts";
+
+/** The form of the tile. */
+export interface Tile {
+  /** Rows of the operand whose elements are repeated. */
+  readonly rows: number;
+  /** Vectors of four of the other. */
+  readonly quads: number;
+  /** Bytes between the rows of the first operand, in which columns are neighbours. */
+  readonly rowBytes: number;
+}
+
+/** Columns that one turn of the loop does. */
+const UNROLL = 4;
+
+/**
+ * Adds the function `(rows, panel, columns, tile, accumulate)`.
+ *
+ * `rows` and `panel` are addresses of the operands; in the panel the lanes of
+ * one column are neighbours. The result goes to `tile`, row after row, lanes
+ * neighbours; if `accumulate` is not 0, what is there is added.
+ */
+export function emitMicrokernel(
+  module: ModuleBuilder,
+  tile: Tile,
+  target: Target,
+): Callable {
+  const params = ["i32", "i32", "i32", "i32", "i32"] as const;
+  return module.function(undefined, params, [], (f) => {
+    emitBody(f, tile, target);
+  });
+}
+
+function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
+  const [rows, panel, columns, out, accumulate] = f.params as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  const sums = Array.from(
+    { length: tile.rows * tile.quads },
+    () => f.local("v128"),
+  );
+  const vectors = Array.from({ length: tile.quads }, () => f.local("v128"));
+  const repeated = f.local("v128");
+  const turns = f.local("i32");
+  const panelBytes = 16 * tile.quads;
+
+  const column = (at: number) => {
+    vectors.forEach((vector, quad) => {
+      f.get(panel).memory("v128.load", at * panelBytes + 16 * quad);
+      f.set(vector);
+    });
+    for (let row = 0; row < tile.rows; row++) {
+      f.get(rows);
+      f.memory("v128.load32_splat", row * tile.rowBytes + 4 * at);
+      f.set(repeated);
+      vectors.forEach((vector, quad) => {
+        const sum = sums[row * tile.quads + quad]!;
+        f.get(repeated).get(vector);
+        if (target.relaxedSimd) f.get(sum).op("f32x4.relaxed_madd");
+        else f.op("f32x4.mul").get(sum).op("f32x4.add");
+        f.set(sum);
+      });
+    }
+  };
+  const advance = (count: number) => {
+    f.get(rows).i32(4 * count).op("i32.add").set(rows);
+    f.get(panel).i32(panelBytes * count).op("i32.add").set(panel);
+  };
+
+  f.get(accumulate).if(() => {
+    sums.forEach((sum, i) => {
+      f.get(out).memory("v128.load", 16 * i).set(sum);
+    });
+  });
+  f.get(columns).i32(Math.log2(UNROLL)).op("i32.shr_u").tee(turns);
+  f.if(() => {
+    f.loop((again) => {
+      for (let at = 0; at < UNROLL; at++) column(at);
+      advance(UNROLL);
+      f.get(turns).i32(1).op("i32.sub").tee(turns).brIf(again);
+    });
+  });
+  f.get(columns).i32(UNROLL - 1).op("i32.and").tee(turns);
+  f.if(() => {
+    f.loop((again) => {
+      column(0);
+      advance(1);
+      f.get(turns).i32(1).op("i32.sub").tee(turns).brIf(again);
+    });
+  });
+  sums.forEach((sum, i) => {
+    f.get(out).get(sum).memory("v128.store", 16 * i);
+  });
+}
