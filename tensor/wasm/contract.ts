@@ -245,8 +245,7 @@ class ContractEmitter {
           });
           f.get(group).i32(PACK_ROWS).op("i32.mul").set(first);
           emitMinimum(f, m, first, PACK_ROWS, count);
-          f.get(frame).get(scratch).i32(rowTable).op("i32.add");
-          f.get(first).get(count).get(batchNumber).call(this.#call.fillRows);
+          this.#emitFillRows(f, scratch, first, count, batchNumber);
           f.get(frame).get(scratch).i32(rowTable).op("i32.add");
           f.get(scratch).i32(columnTable).op("i32.add");
           this.#emitSharedRows(f, frame, outer, first);
@@ -268,6 +267,20 @@ class ContractEmitter {
     f.get(frame).memory("i32.load", this.#sharedScratch());
     f.get(outer).i32(this.#paddedRows).op("i32.mul").get(first).op("i32.add");
     f.i32(this.#rowBytes).op("i32.mul").op("i32.add");
+  }
+
+  /** Fills the table of a block of rows, up to a whole quad. */
+  #emitFillRows(
+    f: Emitter,
+    scratch: Local,
+    first: Local,
+    count: Local,
+    batchNumber: Local,
+  ): void {
+    f.get(f.params[0]!);
+    f.get(scratch).i32(this.#scratch.rowTable).op("i32.add").get(first);
+    f.get(count).i32(3).op("i32.add").i32(-4).op("i32.and");
+    f.get(batchNumber).call(this.#call.fillRows);
   }
 
   /** Fills the table of one pass, leaves how many columns it has. */
@@ -302,10 +315,6 @@ class ContractEmitter {
       const [panel, outer, block, batchNumber] = locals(f, 4);
       const [first, count, columnCount, pass, outerPass] = locals(f, 5);
       const [run] = locals(f, 1);
-      const fillRows = () => {
-        f.get(frame).get(scratch).i32(scratchAt.rowTable).op("i32.add");
-        f.get(first).get(count).get(batchNumber).call(this.#call.fillRows);
-      };
       const rowsAt = f.local("i32");
       /** Columns of one pass, and the rows packed for it. */
       const beginPass = () => {
@@ -337,7 +346,7 @@ class ContractEmitter {
           f.i32(panels).get(panel).op("i32.sub").get(run).op("i32.lt_s");
           f.op("select").set(run);
           f.get(start).get(run).op("i32.add").set(start);
-          fillRows();
+          this.#emitFillRows(f, scratch, first, count, batchNumber);
           if (this.#passes === 1) beginPass();
           this.#emitPanels(
             f,

@@ -12,7 +12,7 @@ import {
   type ContractPlan,
   emitContract,
 } from "../../../tensor/wasm/contract.ts";
-import { type Program, type ThreadPool } from "../../../tensor/wasm/threads.ts";
+import type { Program, ThreadPool } from "../../../tensor/wasm/threads.ts";
 
 const PAGE = 65536;
 

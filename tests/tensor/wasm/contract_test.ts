@@ -1,0 +1,568 @@
+import { assert, assertEquals } from "@std/assert";
+import type { HostBuffer } from "../../../tensor/kernel/interpret.ts";
+import type { LoopKernel } from "../../../tensor/kernel/kernel.ts";
+import { ThreadPool } from "../../../tensor/wasm/threads.ts";
+import {
+  type Axis,
+  axisIndex,
+  type Bound,
+  flatten,
+  type Index,
+  linear,
+  mapIndices,
+  quotient,
+  remainder,
+} from "../../../tensor/view.ts";
+import { affine, at, expected, KernelBuilder } from "../kernel_builder.ts";
+import { ContractRunner, sharedMemory } from "./contract_runner.ts";
+
+const memory = sharedMemory(48 << 20);
+
+/** Numbers in [-0.5, 0.5), or small integers, the same in each run. */
+function fill(buffer: HostBuffer, seed: number): void {
+  let state = seed * 2654435761 + 1;
+  for (let i = 0; i < buffer.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    const unit = (state >>> 8) / 2 ** 24;
+    buffer[i] = buffer instanceof Float32Array
+      ? unit - 0.5
+      : Math.floor(4 * unit);
+  }
+}
+
+/** Compares with the interpreter, on one thread; gives the outputs. */
+function check(
+  kernel: LoopKernel,
+  params: Uint32Array = new Uint32Array(),
+  relaxedSimd: boolean = true,
+): HostBuffer[] {
+  const pool = new ThreadPool(memory, { threads: 1 });
+  const runner = new ContractRunner(kernel, memory, pool, params, relaxedSimd);
+  const inputs: HostBuffer[] = [];
+  const outputs: HostBuffer[] = [];
+  runner.buffers.forEach((buffer, slot) => {
+    const { output, dtype } = kernel.buffers[slot]!;
+    if (output) {
+      buffer.fill(99);
+      outputs.push(buffer);
+      return;
+    }
+    fill(buffer, slot + 1);
+    if (dtype === "bool") buffer.forEach((x, i) => buffer[i] = x & 1);
+    inputs.push(buffer.slice());
+  });
+  runner.run();
+  const terms = kernel.cols.reduce((count, { extent }) => count * extent, 1);
+  expected(kernel, inputs, params).forEach((want, output) => {
+    const got = outputs[output]!;
+    want.forEach((value, i) => {
+      const limit = 1e-7 * terms + 1e-5 * Math.abs(value) + 1e-6;
+      assert(
+        Math.abs(got[i]! - value) <= limit,
+        `${kernel.name}: output ${output}, element ${i}: ${
+          got[i]
+        } is not ${value}`,
+      );
+    });
+  });
+  return outputs.map((output) => output.slice());
+}
+
+interface Operands {
+  readonly left: number;
+  readonly right: number;
+}
+
+/** A product of given axes; `operands` and `stores` say what is loaded and kept. */
+function product(
+  name: string,
+  b: KernelBuilder,
+  axes: { batch?: Axis[]; m: Axis[]; n: Axis[] },
+  { left, right }: Operands,
+  stores: (product: number) => void,
+): LoopKernel {
+  const sum = b.reduce("sum", b.op("mul", left, right));
+  stores(sum);
+  const { batch = [], m, n } = axes;
+  return b.build(name, { batch, m, n, product: sum, left, right });
+}
+
+function matmul(
+  m: number,
+  n: number,
+  k: number,
+  transposed: readonly [boolean, boolean, boolean] = [false, false, false],
+): LoopKernel {
+  const b = new KernelBuilder();
+  const [i, j, c] = [b.row(m), b.row(n), b.col(k)];
+  const x = b.input("float32", m * k);
+  const y = b.input("float32", k * n);
+  const out = b.output("float32", m * n);
+  const left = b.load(x, transposed[0] ? at(c, i) : at(i, c));
+  const right = b.load(y, transposed[1] ? at(j, c) : at(c, j));
+  const name = `matmul ${[m, n, k]} ${transposed}`;
+  return product(name, b, { m: [i], n: [j] }, { left, right }, (sum) => {
+    b.store(out, transposed[2] ? at(j, i) : at(i, j), sum);
+  });
+}
+
+const FLAGS = [0, 1, 2, 3, 4, 5, 6, 7].map((bits) =>
+  [(bits & 1) > 0, (bits & 2) > 0, (bits & 4) > 0] as const
+);
+
+for (
+  const [m, n, k] of [
+    [1, 1, 1],
+    [7, 5, 3],
+    [6, 8, 4],
+    [13, 50, 21],
+    [50, 13, 21],
+    [25, 33, 18],
+    [3, 2, 67],
+    [1, 37, 11],
+    [37, 1, 11],
+    [2, 19, 6],
+    [4, 4, 129],
+    [64, 64, 32],
+  ] as const
+) {
+  Deno.test(`emitContract() multiplies [${m}, ${k}] x [${k}, ${n}] in every layout`, () => {
+    for (const flags of FLAGS) check(matmul(m, n, k, flags));
+  });
+}
+
+Deno.test("emitContract() handles extents of 0", () => {
+  check(matmul(0, 3, 4));
+  check(matmul(3, 0, 4));
+  const [zeros] = check(matmul(9, 11, 0));
+  assertEquals([...zeros!], Array(99).fill(0));
+});
+
+Deno.test("emitContract() adds up long sums in several passes", () => {
+  check(matmul(9, 40, 2500));
+  check(matmul(14, 3, 1025, [true, true, false]));
+});
+
+Deno.test("emitContract() cuts many rows into blocks", () => {
+  check(matmul(811, 9, 31));
+  check(matmul(811, 3, 5, [true, false, true]));
+});
+
+Deno.test("emitContract() works without relaxed SIMD", () => {
+  check(matmul(13, 50, 21), new Uint32Array(), false);
+});
+
+Deno.test("emitContract() gives each thread count the same bits", async () => {
+  for (const kernel of [matmul(67, 131, 1100), matmul(501, 77, 64)]) {
+    const results: HostBuffer[] = [];
+    for (const threads of [1, 2, 3]) {
+      const pool = new ThreadPool(memory, { threads });
+      await pool.start();
+      const runner = new ContractRunner(kernel, memory, pool);
+      fill(runner.buffers[0]!, 1);
+      fill(runner.buffers[1]!, 2);
+      runner.buffers[2]!.fill(99);
+      runner.run();
+      results.push(runner.buffers[2]!.slice());
+      pool.close();
+    }
+    assertEquals(results[1], results[0]);
+    assertEquals(results[2], results[0]);
+  }
+});
+
+Deno.test("emitContract() keeps infinities and NaN", () => {
+  const kernel = matmul(7, 9, 5);
+  const pool = new ThreadPool(memory, { threads: 1 });
+  const runner = new ContractRunner(kernel, memory, pool);
+  const [x, y, out] = runner.buffers as [HostBuffer, HostBuffer, HostBuffer];
+  x.fill(1);
+  y.fill(2);
+  x[0] = Infinity; // row 0
+  x[5] = NaN; // row 1
+  runner.run();
+  assertEquals([...out.subarray(0, 9)], Array(9).fill(Infinity));
+  assertEquals([...out.subarray(9, 18)], Array(9).fill(NaN));
+  assertEquals([...out.subarray(18)], Array(45).fill(10));
+});
+
+Deno.test("emitContract() runs batches over one or both operands", () => {
+  for (const shared of [false, true]) {
+    const b = new KernelBuilder();
+    const [p, q, i, j, c] = [b.row(3), b.row(2), b.row(7), b.row(9), b.col(5)];
+    const x = b.input("float32", 6 * 35);
+    const y = b.input("float32", shared ? 45 : 6 * 45);
+    const out = b.output("float32", 6 * 63);
+    const left = b.load(x, at(p, q, i, c));
+    const right = b.load(y, shared ? at(c, j) : at(p, q, c, j));
+    const axes = { batch: [p, q], m: [i], n: [j] };
+    check(product("batches", b, axes, { left, right }, (sum) => {
+      b.store(out, at(p, i, q, j), sum);
+    }));
+  }
+});
+
+Deno.test("emitContract() takes several axes of each kind in any order", () => {
+  const b = new KernelBuilder();
+  const [m0, n0, m1, n1] = [b.row(3), b.row(2), b.row(5), b.row(7)];
+  const [k0, k1] = [b.col(4), b.col(3)];
+  const x = b.input("float32", 15 * 12);
+  const y = b.input("float32", 14 * 12);
+  const out = b.output("float32", 15 * 14);
+  const left = b.load(x, at(k1, m0, k0, m1));
+  const right = b.load(y, at(n1, k0, n0, k1));
+  check(
+    product("axes", b, { m: [m0, m1], n: [n0, n1] }, { left, right }, (sum) => {
+      b.store(out, at(m1, n1, n0, m0), sum);
+    }),
+  );
+});
+
+interface Convolution {
+  readonly batch: number;
+  readonly channels: number;
+  readonly outputs: number;
+  readonly size: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  readonly dilation: number;
+}
+
+function outputSize(c: Convolution): number {
+  const span = c.dilation * (c.kernel - 1) + 1;
+  return Math.floor((c.size + 2 * c.padding - span) / c.stride) + 1;
+}
+
+/** The input at (b, c, window, k) of both spatial axes, padded. */
+function windowed(
+  c: Convolution,
+  b: Index,
+  channel: Index,
+  places: readonly [Index, Index],
+  taps: readonly [Index, Index],
+): { index: Index; bounds: Bound[] } {
+  const bounds: Bound[] = [];
+  const spatial = places.map((place, axis) => {
+    const padded = c.size + 2 * c.padding;
+    const [inPadded] = mapIndices(
+      { kind: "windows", axis: 0, stride: c.stride, dilation: c.dilation },
+      [place, taps[axis]!],
+      [padded],
+      [outputSize(c), c.kernel],
+    ).indices;
+    const { indices, bounds: own } = mapIndices(
+      { kind: "pad", low: [c.padding], interior: [0] },
+      [inPadded!],
+      [c.size],
+      [padded],
+    );
+    bounds.push(...own);
+    return indices[0]!;
+  });
+  const shape = [c.batch, c.channels, c.size, c.size];
+  return { index: flatten([b, channel, ...spatial], shape), bounds };
+}
+
+function convolution(c: Convolution): LoopKernel {
+  const b = new KernelBuilder();
+  const side = outputSize(c);
+  const [n, o, h, w] = [
+    b.row(c.batch),
+    b.row(c.outputs),
+    b.row(side),
+    b.row(side),
+  ];
+  const [i, kh, kw] = [b.col(c.channels), b.col(c.kernel), b.col(c.kernel)];
+  const x = b.input("float32", c.batch * c.channels * c.size ** 2);
+  const f = b.input("float32", c.outputs * c.channels * c.kernel ** 2);
+  const bias = b.input("float32", c.outputs);
+  const out = b.output("float32", c.batch * c.outputs * side ** 2);
+  const from = windowed(
+    c,
+    axisIndex(n),
+    axisIndex(i),
+    [axisIndex(h), axisIndex(w)],
+    [axisIndex(kh), axisIndex(kw)],
+  );
+  const left = b.load(x, from.index, from.bounds);
+  const right = b.load(f, at(o, i, kh, kw));
+  const axes = { m: [n, h, w], n: [o] };
+  return product(
+    `convolution ${Object.values(c)}`,
+    b,
+    axes,
+    { left, right },
+    (sum) => {
+      const shifted = b.op("add", sum, b.load(bias, at(o)));
+      const slope = b.op("mul", shifted, b.constant(0.01));
+      b.store(out, at(n, o, h, w), b.op("max", shifted, slope));
+    },
+  );
+}
+
+function weightGradient(c: Convolution): LoopKernel {
+  const b = new KernelBuilder();
+  const side = outputSize(c);
+  const [o, i, kh, kw] = [
+    b.row(c.outputs),
+    b.row(c.channels),
+    b.row(c.kernel),
+    b.row(c.kernel),
+  ];
+  const [n, h, w] = [b.col(c.batch), b.col(side), b.col(side)];
+  const g = b.input("float32", c.batch * c.outputs * side ** 2);
+  const x = b.input("float32", c.batch * c.channels * c.size ** 2);
+  const out = b.output("float32", c.outputs * c.channels * c.kernel ** 2);
+  const from = windowed(
+    c,
+    axisIndex(n),
+    axisIndex(i),
+    [axisIndex(h), axisIndex(w)],
+    [axisIndex(kh), axisIndex(kw)],
+  );
+  const left = b.load(g, at(n, o, h, w));
+  const right = b.load(x, from.index, from.bounds);
+  const axes = { m: [o], n: [i, kh, kw] };
+  return product(`weight gradient ${Object.values(c)}`, b, axes, {
+    left,
+    right,
+  }, (sum) => {
+    b.store(out, at(o, i, kh, kw), sum);
+  });
+}
+
+function inputGradient(c: Convolution): LoopKernel {
+  const b = new KernelBuilder();
+  const side = outputSize(c);
+  const [n, i, h, w] = [
+    b.row(c.batch),
+    b.row(c.channels),
+    b.row(c.size),
+    b.row(c.size),
+  ];
+  const [o, kh, kw] = [b.col(c.outputs), b.col(c.kernel), b.col(c.kernel)];
+  const g = b.input("float32", c.batch * c.outputs * side ** 2);
+  const f = b.input("float32", c.outputs * c.channels * c.kernel ** 2);
+  const out = b.output("float32", c.batch * c.channels * c.size ** 2);
+  const bounds: Bound[] = [];
+  const [gh, gw] = ([[h, kh], [w, kw]] as const).map(([place, tap]) => {
+    const { indices, bounds: own } = mapIndices(
+      { kind: "unwindow", axis: 0, stride: c.stride, dilation: c.dilation },
+      [affine([[1, place]], c.padding), axisIndex(tap)],
+      [side, c.kernel],
+      [c.size, c.kernel],
+    );
+    bounds.push(...own);
+    return indices[0]!;
+  });
+  const shape = [c.batch, c.outputs, side, side];
+  const index = flatten([axisIndex(n), axisIndex(o), gh!, gw!], shape);
+  const left = b.load(g, index, bounds);
+  const right = b.load(f, at(o, i, kh, kw));
+  const axes = { m: [n, h, w], n: [i] };
+  return product(
+    `input gradient ${Object.values(c)}`,
+    b,
+    axes,
+    { left, right },
+    (sum) => {
+      b.store(out, at(n, i, h, w), sum);
+    },
+  );
+}
+
+const PLAIN: Convolution = {
+  batch: 2,
+  channels: 3,
+  outputs: 7,
+  size: 8,
+  kernel: 3,
+  stride: 1,
+  padding: 0,
+  dilation: 1,
+};
+
+const CONVOLUTIONS: Record<string, Convolution> = {
+  "plain": PLAIN,
+  "padded": { ...PLAIN, size: 7, padding: 1 },
+  "strided": { ...PLAIN, size: 9, stride: 2, padding: 1 },
+  "with a stride of 3": { ...PLAIN, size: 11, stride: 3, padding: 2 },
+  "dilated": { ...PLAIN, size: 9, dilation: 2, padding: 1 },
+  "of one channel": { ...PLAIN, channels: 1, outputs: 1, size: 14, kernel: 5 },
+};
+
+for (const [name, c] of Object.entries(CONVOLUTIONS)) {
+  Deno.test(`emitContract() runs a convolution, ${name}, and its gradients`, () => {
+    check(convolution(c));
+    check(weightGradient(c));
+    check(inputGradient(c));
+  });
+}
+
+Deno.test("emitContract() computes what stands before the product", () => {
+  for (const transposed of [false, true]) {
+    const b = new KernelBuilder();
+    const [i, j, c] = [b.row(11), b.row(18), b.col(23)];
+    const x = b.input("float32", 11 * 23);
+    const kept = b.input("bool", 11 * 23);
+    const scale = b.input("float32", 23);
+    const shift = b.input("float32", 18);
+    const y = b.input("float32", 18 * 23);
+    const out = b.output("float32", 11 * 18);
+    const place = transposed ? at(c, i) : at(i, c);
+    // relu, dropout and a scale of each column; a shift of each lane.
+    const raw = b.load(x, place);
+    const relu = b.op("max", raw, b.constant(0));
+    const masked = b.where(b.load(kept, place), relu, b.constant(0));
+    const scaled = b.op("mul", masked, b.load(scale, at(c)));
+    const left = b.op("mul", scaled, b.param());
+    const right = b.op(
+      "exp",
+      b.op(
+        "sub",
+        b.load(y, transposed ? at(j, c) : at(c, j)),
+        b.load(shift, at(j)),
+      ),
+    );
+    const kernel = product(
+      "before",
+      b,
+      { m: [i], n: [j] },
+      { left, right },
+      (sum) => b.store(out, at(i, j), sum),
+    );
+    check(kernel, new Uint32Array(new Float32Array([1.25]).buffer));
+  }
+});
+
+Deno.test("emitContract() computes what follows the product and stores it in several places", () => {
+  for (const [m, n] of [[10, 21], [21, 10], [5, 3]] as const) {
+    const b = new KernelBuilder();
+    const [i, j, c] = [b.row(m), b.row(n), b.col(6)];
+    const x = b.input("float32", m * 6);
+    const y = b.input("float32", n * 6);
+    const bias = b.input("float32", n);
+    const gain = b.input("float32", m);
+    const residual = b.input("float32", m * n);
+    const ids = b.input("int32", m);
+    const table = b.input("float32", 4 * n);
+    const out = b.output("float32", m * n);
+    const back = b.output("float32", m * n);
+    const positive = b.output("bool", m * n);
+    const places = b.output("int32", m * n);
+    const bits = b.output("uint32", m * n);
+    const left = b.load(x, at(i, c));
+    const right = b.load(y, at(j, c));
+    const kernel = product(
+      `after ${[m, n]}`,
+      b,
+      { m: [i], n: [j] },
+      { left, right },
+      (sum) => {
+        const shifted = b.op(
+          "mul",
+          b.op("add", sum, b.load(bias, at(j))),
+          b.load(gain, at(i)),
+        );
+        const chosen = b.value({
+          op: "gather",
+          dtype: "float32",
+          buffer: table,
+          index: affine([[1, j]]),
+          bounds: [],
+          at: b.op("sub", b.load(ids, at(i)), b.constant(1, "int32")),
+          stride: n,
+          extent: 3,
+        });
+        const total = b.op(
+          "add",
+          b.op("add", shifted, b.load(residual, at(i, j))),
+          chosen,
+        );
+        const place = b.value({ op: "index", dtype: "int32", index: at(i, j) });
+        const counter = b.cast(place, "uint32");
+        const key = b.constant(7, "uint32");
+        const random = b.value({
+          op: "threefry",
+          dtype: "uint32",
+          args: [key, key, counter, key],
+          word: 1,
+        });
+        const edge = b.value({
+          op: "inside",
+          dtype: "bool",
+          bounds: [
+            { index: affine([[1, i]]), low: 1, high: m },
+            { index: affine([[1, j]]), low: 0, high: n - 1 },
+          ],
+        });
+        b.store(out, at(i, j), total);
+        b.store(back, at(j, i), b.op("sin", total));
+        b.store(
+          positive,
+          at(i, j),
+          b.op("and", edge, b.op("lt", b.constant(0), total)),
+        );
+        b.store(places, at(j, i), place);
+        b.store(bits, at(i, j), random);
+      },
+    );
+    const outputs = check(kernel);
+    // Integers exactly: the tolerance of floats is far too wide for them.
+    const pool = new ThreadPool(memory, { threads: 1 });
+    const runner = new ContractRunner(kernel, memory, pool);
+    const inputs = runner.buffers.slice(0, 7).map((buffer) => buffer.slice());
+    const want = expected(kernel, inputs);
+    assertEquals(outputs[3], want[3]);
+    assertEquals(outputs[4], want[4]);
+  }
+});
+
+Deno.test("emitContract() reads through quotients and remainders", () => {
+  // The rows are a [5, 6] that was stored as [6, 5]; the lanes likewise.
+  const b = new KernelBuilder();
+  const [i, j, c] = [b.row(30), b.row(12), b.col(35)];
+  const x = b.input("float32", 30 * 35);
+  const y = b.input("float32", 12 * 35);
+  const out = b.output("float32", 360);
+  const swap = (index: Index, inner: number, outer: number) =>
+    linear([[outer, remainder(index, inner)], [1, quotient(index, inner)]]);
+  const left = b.load(x, swap(at(i, c), 42, 25));
+  const right = b.load(
+    y,
+    linear([[35, swap(at(j), 3, 4)], [1, swap(at(c), 7, 5)]]),
+  );
+  check(
+    product("divided", b, { m: [i], n: [j] }, { left, right }, (sum) => {
+      b.store(out, swap(at(i, j), 24, 15), sum);
+    }),
+  );
+});
+
+Deno.test("emitContract() does not read where a bound fails", () => {
+  // A [2, 3] in the middle of zeros, by bounds far outside of its buffer.
+  const b = new KernelBuilder();
+  const [i, j, c] = [b.row(40), b.row(10), b.col(9)];
+  const x = b.input("float32", 6);
+  const y = b.input("float32", 90);
+  const out = b.output("float32", 400);
+  const row = affine([[1000000, i]], -20000000);
+  const left = b.load(x, linear([[1, row], [1, axisIndex(c)]], -3), [
+    { index: row, low: 0, high: 2 },
+    { index: affine([[1, c]], -3), low: 0, high: 3 },
+  ]);
+  const right = b.load(y, at(c, j));
+  const kernel = product(
+    "bounded",
+    b,
+    { m: [i], n: [j] },
+    { left, right },
+    (sum) => {
+      b.store(out, at(i, j), sum);
+    },
+  );
+  const [result] = check(kernel);
+  assert(result!.subarray(0, 200).every((value) => value === 0));
+  assert(result!.subarray(200, 210).some((value) => value !== 0));
+});
