@@ -10,7 +10,7 @@ import {
   type OptionTable,
   placeholder,
   rangeText,
-} from "./_options.ts";
+} from "./_command.ts";
 
 /** The flags stand in a column at most this wide, longer ones on a line. */
 const MAX_FLAG_COLUMN = 28;

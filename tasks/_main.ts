@@ -8,10 +8,9 @@ import {
   type Command,
   type OptionTable,
   type OptionValues,
-  parseOptions,
   UsageError,
-  wantsHelp,
-} from "./_options.ts";
+} from "./_command.ts";
+import { parseOptions, wantsHelp } from "./_options.ts";
 import { environment, terminalColumns, writeText } from "./_process.ts";
 
 /** Where a script's output and its end go; tests give their own. */

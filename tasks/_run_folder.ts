@@ -7,7 +7,7 @@ import { parse } from "@std/csv/parse";
 import { stringify } from "@std/csv/stringify";
 import { join } from "@std/path";
 import { atomicWrite, fileProblem, removeUnfinished } from "./_atomic_write.ts";
-import { flagOf, UsageError } from "./_options.ts";
+import { flagOf, UsageError } from "./_command.ts";
 
 /** What `run.json` says: which run the folder belongs to. */
 export interface RunRecord {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type MainHost, runCommand, runMain } from "../../tasks/_main.ts";
-import { defineCommand, UsageError } from "../../tasks/_options.ts";
+import { defineCommand, UsageError } from "../../tasks/_command.ts";
 
 function host(args: string[] = [], debug = false) {
   const seen = { out: "", error: "", codes: [] as number[] };

@@ -1,13 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { formatHelp } from "../../tasks/_help.ts";
 import { nearest } from "../../tasks/_nearest.ts";
-import {
-  completeSettings,
-  defineCommand,
-  parseOptions,
-  UsageError,
-  wantsHelp,
-} from "../../tasks/_options.ts";
+import { defineCommand, UsageError } from "../../tasks/_command.ts";
+import { parseOptions, wantsHelp } from "../../tasks/_options.ts";
+import { completeSettings } from "../../tasks/_settings.ts";
 
 const COMMAND = defineCommand({
   name: "deno task train",

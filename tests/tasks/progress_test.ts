@@ -1,11 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  drawBar,
-  formatMetric,
-  formatTime,
-  Progress,
-  type ProgressOptions,
-} from "../../tasks/_progress.ts";
+import { drawBar, formatMetric, formatTime } from "../../tasks/_format.ts";
+import { Progress, type ProgressOptions } from "../../tasks/_progress.ts";
 
 /** A terminal or a file to write to, and a clock set by hand. */
 function bench(

@@ -10,7 +10,7 @@ import {
   fileProblem,
   removeUnfinished,
 } from "../../tasks/_atomic_write.ts";
-import { UsageError } from "../../tasks/_options.ts";
+import { UsageError } from "../../tasks/_command.ts";
 import {
   readRunRecord,
   RunFolder,
