@@ -72,6 +72,8 @@ export interface Backend {
   write(buffer: DeviceBuffer, data: ArrayBufferView): void;
   /** Copies the first bytes to the host, after kernels run before. */
   read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer>;
+  /** The same at once, where that is possible without waiting for a driver. */
+  readSync?(buffer: DeviceBuffer, byteLength: number): ArrayBuffer;
   /** Generates and compiles code; the same kernel again costs little. */
   prepare(kernel: Kernel): Executable;
   /**

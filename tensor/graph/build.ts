@@ -6,9 +6,9 @@
  */
 
 import { type DType, toDType } from "../dtype.ts";
-import { sameShape, type Shape, sizeOf } from "../shape.ts";
+import { sameShape, type Shape } from "../shape.ts";
 import type { Movement } from "../view.ts";
-import type { Reducer } from "../kernel/kernel.ts";
+import type { Reducer } from "../op.ts";
 import { type MapOp, Node, type NodeVjp } from "./node.ts";
 
 /** A scalar that is part of the program. */
@@ -279,17 +279,12 @@ export function custom(
 
 let fences = 0;
 
-/** The same value, kept apart from all equal ones. */
-export function fence(node: Node): Node {
-  return new Node(
-    { kind: "fence", id: ++fences },
-    [node],
-    node.shape,
-    node.dtype,
-  );
-}
-
-/** Number of elements, as a float32 constant. */
-export function count(shape: Shape): Node {
-  return constant(sizeOf(shape));
+/**
+ * The same value, kept apart from all equal ones.
+ *
+ * @param needsGrad Whether gradients are wanted for it; its input's if left out.
+ */
+export function fence(node: Node, needsGrad?: boolean): Node {
+  const op = { kind: "fence", id: ++fences } as const;
+  return new Node(op, [node], node.shape, node.dtype, needsGrad);
 }

@@ -7,12 +7,7 @@
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import type { Movement } from "../view.ts";
-import type {
-  BinaryOp,
-  CompareOp,
-  Reducer,
-  UnaryOp,
-} from "../kernel/kernel.ts";
+import type { BinaryOp, CompareOp, Reducer, UnaryOp } from "../op.ts";
 
 /** An operation of each element on its own. */
 export type MapOp =
@@ -90,6 +85,8 @@ export class Node {
   readonly needsGrad: boolean;
   /** The computed values. */
   storage: Storage | undefined;
+  /** Whether the values were there and have been given back. */
+  freed = false;
 
   /** Makes a node; the functions of `build.ts` check and simplify. */
   constructor(

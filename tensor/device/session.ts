@@ -1,0 +1,148 @@
+/**
+ * The default device, and the values that the next computation brings along.
+ *
+ * @module
+ */
+
+import type { Node } from "../graph/node.ts";
+import type { DeviceName } from "./device.ts";
+import { Device, freeNode } from "./runtime.ts";
+import { openWebgpu } from "./webgpu.ts";
+
+/** What `openDevice` is asked for. */
+export interface DeviceOptions {
+  /**
+   * Threads of the `wasm` device, the calling one included.
+   * @default the processor's
+   */
+  readonly threads?: number;
+}
+
+let current: Device | undefined;
+let opening: Promise<Device> | undefined;
+const pending = new Set<Node>();
+let replaced: Node[] = [];
+let retired: Node[] = [];
+
+/**
+ * Opens a device and makes it the default.
+ *
+ * `auto` takes the GPU if there is one that is not emulated in software, else
+ * `wasm`. Without a name the environment variable `HEDDLE_DEVICE` decides, and
+ * else `auto`. Tensors stay on the device that computed them.
+ *
+ * @param name Which device; `auto` to let the machine decide.
+ * @param options Threads.
+ * @returns The device, open until `close()`.
+ * @throws {RangeError} If the name is not one of the three.
+ * @throws {Error} If `webgpu` is asked for and there is no adapter.
+ *
+ * @example Computing on the processor
+ * ```ts
+ * import { openDevice, tensor } from "@heddle/tensor";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = await openDevice("wasm");
+ * assertEquals(await tensor([1, 2]).add(1).toArray(), [2, 3]);
+ * assertEquals(device.name, "wasm");
+ * ```
+ */
+export async function openDevice(
+  name?: DeviceName | "auto",
+  options: DeviceOptions = {},
+): Promise<Device> {
+  const wanted = name ?? deviceFromEnvironment() ?? "auto";
+  current = await open(wanted, options);
+  return current;
+}
+
+async function open(
+  name: string,
+  options: DeviceOptions,
+): Promise<Device> {
+  switch (name) {
+    case "wasm":
+      return new Device(await (await import("./wasm.ts")).openWasm(options));
+    case "webgpu":
+      return new Device(await openWebgpu());
+    case "auto": {
+      const adapter = await globalThis.navigator?.gpu?.requestAdapter()
+        .catch(() => null);
+      // A GPU emulated in software is slower than WebAssembly.
+      const real = adapter && !isFallback(adapter);
+      return await open(real ? "webgpu" : "wasm", options);
+    }
+    default:
+      throw new RangeError(
+        `openDevice: no such device: got "${name}": use webgpu, wasm or auto`,
+      );
+  }
+}
+
+function isFallback(adapter: GPUAdapter): boolean {
+  return adapter.info?.isFallbackAdapter === true;
+}
+
+function deviceFromEnvironment(): string | undefined {
+  try {
+    return globalThis.Deno?.env.get("HEDDLE_DEVICE") || undefined;
+  } catch {
+    return undefined; // Not allowed to look: as if it were not set.
+  }
+}
+
+/** Makes an open device the default, and returns it. */
+export function useDevice(device: Device): Device {
+  return current = device;
+}
+
+/** The default device, or undefined if none has been opened. */
+export function currentDevice(): Device | undefined {
+  return current?.closed ? undefined : current;
+}
+
+/** The default device; the first call opens it. */
+export async function ensureDevice(): Promise<Device> {
+  const present = currentDevice();
+  if (present !== undefined) return present;
+  opening ??= openDevice().finally(() => opening = undefined);
+  return await opening;
+}
+
+/** Values to compute together with whatever is computed next. */
+export function defer(node: Node): void {
+  if (node.storage === undefined) pending.add(node);
+}
+
+/** Forgets a deferred value. */
+export function undefer(node: Node): void {
+  pending.delete(node);
+}
+
+/** Computes nodes and all deferred values on a device. */
+export function computeNow(device: Device, nodes: readonly Node[]): void {
+  const all = [...nodes, ...pending];
+  // Cleared first: a graph that cannot be computed must not come back for ever.
+  pending.clear();
+  device.compute(all);
+}
+
+/** Marks values as replaced: they are freed at the end of the next step. */
+export function retire(node: Node): void {
+  if (node.storage !== undefined) replaced.push(node);
+}
+
+/**
+ * Ends a training step: computes nodes and what was deferred, if a device is
+ * open, and frees what was replaced in the step before this one. What this
+ * step replaced stays: a result not yet read may still need it.
+ */
+export function endStep(nodes: readonly Node[]): void {
+  const device = currentDevice();
+  for (const node of nodes) defer(node);
+  if (device === undefined) return;
+  computeNow(device, []);
+  for (const node of retired) freeNode(node);
+  retired = replaced;
+  replaced = [];
+}

@@ -1,0 +1,701 @@
+/**
+ * Fusion: which nodes are computed together, and which of them are written to
+ * memory. Elementwise operations join the kernel of an operand; a reduction
+ * joins its prologue's; what follows a reduction row by row joins it too, so
+ * that a softmax is one kernel. Sums of products become matrix products.
+ *
+ * @module
+ */
+
+import type { Node } from "../graph/node.ts";
+import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import {
+  axesOf,
+  type Axis,
+  axisIndex,
+  type Bound,
+  constantIndex,
+  flatten,
+  type Index,
+  indexKey,
+  mapIndices,
+  unflatten,
+} from "../view.ts";
+import type { Program } from "./program.ts";
+
+/** Where in a group a node's elements are: one an iteration, or one a row. */
+export type Level = "full" | "row";
+
+/** One factor of a matrix product, seen from the product's loops. */
+export interface Factor {
+  /** Its node. */
+  readonly node: Node;
+  /** Which of its elements. */
+  readonly indices: readonly Index[];
+  /** Outside of them it counts as 0. */
+  readonly bounds: readonly Bound[];
+}
+
+/** A sum of products over the loops of its group. */
+export interface Product {
+  /** The reduction. */
+  readonly node: Node;
+  /** Axes of both, of the left factors, of the right factors, and summed. */
+  readonly batch: readonly Axis[];
+  readonly m: readonly Axis[];
+  readonly n: readonly Axis[];
+  readonly k: readonly Axis[];
+  /** All that are not summed, in the order of the result. */
+  readonly kept: readonly Axis[];
+  readonly left: readonly Factor[];
+  readonly right: readonly Factor[];
+}
+
+/** Nodes that one kernel computes. */
+export class Group {
+  /** Position in the order of making. */
+  readonly id: number;
+  /**
+   * A map has one element an iteration; rows also have reductions; a product
+   * is a matrix product with what follows; a single is a node of a kind of its
+   * own (scan, sort, scatter).
+   */
+  kind: "map" | "rows" | "product" | "single";
+  /** The loops. */
+  axes: readonly Axis[] = [];
+  /** Which of the loops are reduced. */
+  reduced: ReadonlySet<Axis> = new Set();
+  /** The nodes, inputs first. */
+  readonly members: Node[] = [];
+  /** Nodes of other groups, and sources, that the members are computed from. */
+  readonly uses: Set<Node> = new Set();
+  /** Groups that must run before. */
+  readonly ancestors: Set<Group> = new Set();
+  /** The matrix product. */
+  product: Product | undefined;
+  /** Too few rows for elementwise work on all elements to join. */
+  closed = false;
+
+  constructor(id: number, kind: Group["kind"], shape: Shape) {
+    this.id = id;
+    this.kind = kind;
+    this.setLoops(shape, []);
+  }
+
+  /** Sets the loops anew, from a shape and the axes of it that are reduced. */
+  setLoops(shape: Shape, reduced: readonly number[]): void {
+    this.axes = shape.map((extent, id) => ({ id, extent }));
+    this.reduced = new Set(reduced.map((axis) => this.axes[axis]!));
+  }
+
+  /** The axes at a level. */
+  axesAt(level: Level): readonly Axis[] {
+    return level === "full"
+      ? this.axes
+      : this.axes.filter((axis) => !this.reduced.has(axis));
+  }
+
+  /** Number of elements at a level. */
+  sizeAt(level: Level): number {
+    return sizeOf(this.axesAt(level).map(({ extent }) => extent));
+  }
+
+  /** Row-major position at a level. */
+  flatAt(level: Level): Index {
+    const axes = this.axesAt(level);
+    return flatten(axes.map(axisIndex), axes.map(({ extent }) => extent));
+  }
+
+  /** The element of `shape` that an iteration at a level computes. */
+  indicesAt(level: Level, shape: Shape): Index[] {
+    return unflatten(this.flatAt(level), shape);
+  }
+}
+
+/** What fusion decided. */
+export interface Grouping {
+  /** The groups in the order in which they must run. */
+  readonly groups: readonly Group[];
+  /** The group that computes a node. */
+  readonly home: ReadonlyMap<Node, Group>;
+  /** The level at which it does. */
+  readonly level: ReadonlyMap<Node, Level>;
+  /** The nodes that are written to memory. */
+  readonly stored: ReadonlySet<Node>;
+}
+
+/** What a device can take. */
+export interface FusionLimits {
+  /** Most buffers that one kernel may name. */
+  readonly maxBuffers: number;
+  /** Reductions of fewer rows keep the device too idle to do more than reduce. */
+  readonly minRows: number;
+  /**
+   * The most work, in simple operations an element, for which a value is
+   * computed again in each kernel that needs it instead of stored.
+   */
+  readonly recompute: number;
+  /** Whether operations share kernels at all. */
+  readonly fuse: boolean;
+}
+
+/** Up to this size, one row after another is no loss. */
+const SMALL = 16384;
+/** Nodes a kernel may compute. */
+const MAX_MEMBERS = 192;
+
+/** The node whose storage holds this one's elements in order, seen as it is. */
+export function underReshapes(node: Node): Node {
+  while (
+    (node.op.kind === "move" && node.op.movement.kind === "reshape") ||
+    node.op.kind === "fence"
+  ) node = node.inputs[0]!;
+  return node;
+}
+
+/** Groups the nodes of a program. */
+export function groupNodes(program: Program, limits: FusionLimits): Grouping {
+  return new Grouper(program, limits).run();
+}
+
+type Visit = (
+  node: Node,
+  indices: readonly Index[],
+  guarded: boolean,
+) => void;
+
+/** Nodes seen at each element, so that shared operands are visited once. */
+type Seen = Map<readonly Index[], Set<Node>>;
+
+function isNew(seen: Seen, node: Node, indices: readonly Index[]): boolean {
+  const nodes = seen.get(indices) ?? new Set();
+  seen.set(indices, nodes);
+  if (nodes.has(node)) return false;
+  nodes.add(node);
+  return true;
+}
+
+class Grouper {
+  readonly #program: Program;
+  readonly #limits: FusionLimits;
+  readonly #groups: Group[] = [];
+  readonly #home = new Map<Node, Group>();
+  readonly #level = new Map<Node, Level>();
+  /** Read by address, so that no kernel may compute it on the fly. */
+  readonly #addressed = new Set<Node>();
+  readonly #sorts = new Map<string, Group>();
+  /** What each node of a group is computed from. */
+  readonly #uses = new Map<Node, readonly Node[]>();
+
+  constructor(program: Program, limits: FusionLimits) {
+    this.#program = program;
+    this.#limits = limits;
+  }
+
+  run(): Grouping {
+    const { order, roots } = this.#program;
+    for (const node of order) this.#place(node);
+    for (const root of roots) this.#contiguous(root);
+    const stored = this.#chooseStores();
+    return {
+      groups: this.#sorted(),
+      home: this.#home,
+      level: this.#level,
+      stored,
+    };
+  }
+
+  #place(node: Node): void {
+    switch (node.op.kind) {
+      case "map":
+      case "gather":
+        return this.#placeMap(node);
+      case "reduce":
+        return this.#placeReduce(node);
+      case "scan":
+      case "scatter":
+      case "sort":
+        return this.#placeSingle(node);
+      default:
+        return;
+    }
+  }
+
+  /** Visits what a value is computed from: members of groups, and sources. */
+  #trace(
+    node: Node,
+    indices: readonly Index[],
+    visit: Visit,
+    guarded: boolean = false,
+    seen: Seen = new Map(),
+  ): void {
+    if (!isNew(seen, node, indices)) return;
+    if (this.#home.has(node) || node.op.kind === "source") {
+      return visit(node, indices, guarded);
+    }
+    this.#traceInputs(node, indices, visit, guarded, seen);
+  }
+
+  #traceInputs(
+    node: Node,
+    indices: readonly Index[],
+    visit: Visit,
+    guarded: boolean = false,
+    seen: Seen = new Map(),
+  ): void {
+    if (node.op.kind === "move") {
+      const input = node.inputs[0]!;
+      const mapped = mapIndices(
+        node.op.movement,
+        indices,
+        input.shape,
+        node.shape,
+      );
+      const outside = guarded || mapped.bounds.length > 0;
+      return this.#trace(input, mapped.indices, visit, outside, seen);
+    }
+    const inputs = node.op.kind === "gather" ? [node.inputs[1]!] : node.inputs;
+    for (const input of inputs) {
+      this.#trace(input, indices, visit, guarded, seen);
+    }
+  }
+
+  #newGroup(kind: Group["kind"], shape: Shape): Group {
+    const group = new Group(this.#groups.length, kind, shape);
+    this.#groups.push(group);
+    return group;
+  }
+
+  #join(node: Node, group: Group, level: Level, uses: Iterable<Node>): void {
+    group.members.push(node);
+    this.#uses.set(node, [...uses]);
+    this.#home.set(node, group);
+    this.#level.set(node, level);
+    for (const used of uses) {
+      const other = this.#home.get(used);
+      if (other === group) continue;
+      group.uses.add(used);
+      if (other !== undefined) this.#addAncestor(group, other);
+    }
+  }
+
+  #addAncestor(group: Group, other: Group): void {
+    if (group.ancestors.has(other)) return;
+    const more = [other, ...other.ancestors];
+    for (const below of this.#groups) {
+      if (below !== group && !below.ancestors.has(group)) continue;
+      for (const ancestor of more) below.ancestors.add(ancestor);
+    }
+  }
+
+  #placeMap(node: Node): void {
+    const found: Node[] = [];
+    const plain = node.shape.map(() => constantIndex(0));
+    this.#traceInputs(node, plain, (used) => found.push(used));
+    // Made of constants and positions alone: each kernel computes its own.
+    if (found.length === 0 && node.op.kind === "map") return;
+    if (node.op.kind === "gather") {
+      found.push(this.#contiguous(node.inputs[0]!));
+    }
+    const candidates = new Set<Group>();
+    for (const used of found) {
+      const group = this.#home.get(used);
+      if (group !== undefined) candidates.add(group);
+    }
+    if (!this.#limits.fuse) candidates.clear();
+    const byAge = [...candidates].sort((a, b) => b.id - a.id);
+    for (const group of byAge) {
+      const level = this.#levelIn(node, group, found);
+      if (level !== undefined) return this.#join(node, group, level, found);
+    }
+    this.#join(node, this.#newGroup("map", node.shape), "full", found);
+  }
+
+  /** The level at which a node can be computed in a group, if it can. */
+  #levelIn(
+    node: Node,
+    group: Group,
+    uses: readonly Node[],
+  ): Level | undefined {
+    if (group.kind === "single") return undefined;
+    if (group.members.length >= MAX_MEMBERS) return undefined;
+    const others = uses.filter((used) => this.#home.get(used) !== group);
+    for (const used of others) {
+      if (this.#home.get(used)?.ancestors.has(group)) return undefined;
+    }
+    const buffers = new Set([...group.uses, ...others]).size;
+    if (buffers > this.#limits.maxBuffers / 2) return undefined;
+    const size = sizeOf(node.shape);
+    const levels: Level[] = group.kind === "rows" ? ["full", "row"] : ["full"];
+    return levels.find((level) =>
+      group.sizeAt(level) === size &&
+      !(level === "full" && group.closed) &&
+      this.#alignsWith(node, group, level)
+    );
+  }
+
+  /** Whether every operand from the group is the element computed there. */
+  #alignsWith(node: Node, group: Group, level: Level): boolean {
+    const row = indexKey(group.flatAt("row"));
+    const full = indexKey(group.flatAt("full"));
+    let aligned = true;
+    this.#traceInputs(
+      node,
+      group.indicesAt(level, node.shape),
+      (used, indices, guarded) => {
+        if (this.#home.get(used) !== group) return;
+        const usedLevel = this.#level.get(used)!;
+        if (guarded || (level === "row" && usedLevel === "full")) {
+          aligned = false;
+          return;
+        }
+        const place = indexKey(flatten(indices, used.shape));
+        if (place !== (usedLevel === "full" ? full : row)) aligned = false;
+      },
+    );
+    if (node.op.kind === "gather") {
+      const table = underReshapes(node.inputs[0]!);
+      if (this.#home.get(table) === group) aligned = false;
+    }
+    return aligned;
+  }
+
+  #placeReduce(node: Node): void {
+    if (node.op.kind !== "reduce") return;
+    const { fuse } = this.#limits;
+    const product = fuse ? this.#asProduct(node) : undefined;
+    if (product !== undefined) return this.#placeProduct(node, product);
+    const input = node.inputs[0]!;
+    const base = underReshapes(input);
+    const group = this.#home.get(base);
+    if (
+      fuse && group !== undefined && this.#level.get(base) === "full" &&
+      group.members.length < MAX_MEMBERS &&
+      this.#loopsFit(group, input.shape, node.op.axes)
+    ) {
+      return this.#join(node, group, "row", [base]);
+    }
+    const made = this.#newGroup("rows", []);
+    made.setLoops(input.shape, node.op.axes);
+    made.closed = this.#isLong(made);
+    const uses: Node[] = [];
+    this.#trace(input, made.indicesAt("full", input.shape), (used) => {
+      uses.push(used);
+    });
+    this.#join(node, made, "row", uses);
+  }
+
+  #isLong(group: Group): boolean {
+    return group.sizeAt("row") < this.#limits.minRows &&
+      group.sizeAt("full") > SMALL;
+  }
+
+  /** Gives a group the loops of a reduction, if it has them or may get them. */
+  #loopsFit(group: Group, shape: Shape, axes: readonly number[]): boolean {
+    const wanted = new Group(-1, "rows", []);
+    wanted.setLoops(shape, axes);
+    if (group.kind === "map") {
+      if (this.#isLong(wanted)) return false;
+      group.kind = "rows";
+      group.setLoops(shape, axes);
+      return true;
+    }
+    if (group.kind !== "rows") return false;
+    return loopsKey(group) === loopsKey(wanted);
+  }
+
+  #placeSingle(node: Node): void {
+    const uses = node.inputs.map((input) => this.#contiguous(input));
+    if (node.op.kind === "sort") {
+      const { descending } = node.op;
+      const input = this.#program.order.indexOf(uses[0]!);
+      const key = `${input} ${descending} ${formatShape(node.shape)}`;
+      const present = this.#sorts.get(key);
+      if (present) return this.#join(node, present, "full", uses);
+      const group = this.#newGroup("single", node.shape);
+      this.#sorts.set(key, group);
+      return this.#join(node, group, "full", uses);
+    }
+    this.#join(node, this.#newGroup("single", node.shape), "full", uses);
+  }
+
+  /** The node, under reshapes, that will hold a value in memory, in order. */
+  #contiguous(node: Node): Node {
+    const base = underReshapes(node);
+    if (base.op.kind !== "source" && !this.#home.has(base)) {
+      const group = this.#newGroup("map", base.shape);
+      const uses: Node[] = [];
+      const indices = group.indicesAt("full", base.shape);
+      this.#traceInputs(base, indices, (used) => uses.push(used));
+      this.#join(base, group, "full", uses);
+    }
+    this.#addressed.add(base);
+    return base;
+  }
+
+  /** Sees a reduction as a matrix product, if it is one. */
+  #asProduct(node: Node): Omit<Product, "node"> | undefined {
+    const { op, dtype } = node;
+    if (op.kind !== "reduce" || op.reducer !== "sum" || dtype !== "float32") {
+      return undefined;
+    }
+    let value = node.inputs[0]!;
+    const axes = value.shape.map((extent, id) => ({ id, extent }));
+    let indices: readonly Index[] = axes.map(axisIndex);
+    const bounds: Bound[] = [];
+    while (value.op.kind === "move") {
+      const input = value.inputs[0]!;
+      const mapped = mapIndices(
+        value.op.movement,
+        indices,
+        input.shape,
+        value.shape,
+      );
+      indices = mapped.indices;
+      bounds.push(...mapped.bounds);
+      value = input;
+    }
+    if (value.op.kind !== "map" || value.op.op !== "mul") return undefined;
+    const factors = this.#factors(value, indices);
+    const summed = new Set(op.axes.map((axis) => axes[axis]!));
+    const kept = axes.filter((axis) => !summed.has(axis) && axis.extent !== 1);
+    const needs = factors.map(({ node, indices }) =>
+      this.#reach(node, indices)
+    );
+    const sides = splitFactors(factors, needs, kept);
+    if (sides === undefined) return undefined;
+    const uses = (side: readonly number[], axis: Axis) =>
+      side.some((at) => needs[at]!.has(axis));
+    const inLeft = (axis: Axis) => uses(sides.left, axis);
+    const inRight = (axis: Axis) => uses(sides.right, axis);
+    const m = kept.filter((axis) => !inRight(axis));
+    const n = kept.filter((axis) => inRight(axis) && !inLeft(axis));
+    const batch = kept.filter((axis) => inLeft(axis) && inRight(axis));
+    const extents = (list: readonly Axis[]) =>
+      sizeOf(list.map(({ extent }) => extent));
+    if (extents(m) < 2 || extents(n) < 2) return undefined;
+    const left = sides.left.map((at) => ({
+      ...factors[at]!,
+      bounds: [] as Bound[],
+    }));
+    const right = sides.right.map((at) => ({
+      ...factors[at]!,
+      bounds: [] as Bound[],
+    }));
+    for (const bound of bounds) {
+      const touched = axesOf(bound.index);
+      const meets = (list: readonly Axis[]) =>
+        list.some((axis) => touched.has(axis));
+      if (!meets(n)) left[0]!.bounds.push(bound);
+      else if (!meets(m)) right[0]!.bounds.push(bound);
+      else return undefined;
+    }
+    const k = axes.filter((axis) => summed.has(axis) && axis.extent !== 1);
+    return { batch, m, n, k, kept, left, right };
+  }
+
+  /** A product's factors: a product of products has more than two. */
+  #factors(
+    node: Node,
+    indices: readonly Index[],
+  ): { node: Node; indices: readonly Index[] }[] {
+    return node.inputs.flatMap((input) =>
+      input.op.kind === "map" && input.op.op === "mul" &&
+        !this.#program.roots.includes(input)
+        ? this.#factors(input, indices)
+        : [{ node: input, indices }]
+    );
+  }
+
+  /** The loops that a value varies with. */
+  #reach(node: Node, indices: readonly Index[]): Set<Axis> {
+    const reached = new Set<Axis>();
+    const add = (list: readonly Index[]) => {
+      for (const index of list) axesOf(index, reached);
+    };
+    const seen: Seen = new Map();
+    const follow = (node: Node, indices: readonly Index[]): void => {
+      if (!isNew(seen, node, indices)) return;
+      if (this.#home.has(node)) return add(indices);
+      switch (node.op.kind) {
+        case "const":
+          return;
+        case "move": {
+          const input = node.inputs[0]!;
+          const mapped = mapIndices(
+            node.op.movement,
+            indices,
+            input.shape,
+            node.shape,
+          );
+          add(mapped.bounds.map((bound) => bound.index));
+          return follow(input, mapped.indices);
+        }
+        case "map":
+          for (const input of node.inputs) follow(input, indices);
+          return;
+        default:
+          return add(indices);
+      }
+    };
+    follow(node, indices);
+    return reached;
+  }
+
+  #placeProduct(node: Node, product: Omit<Product, "node">): void {
+    const group = this.#newGroup("product", node.shape);
+    group.product = { ...product, node };
+    group.axes = product.kept;
+    const uses: Node[] = [];
+    for (const { node, indices } of [...product.left, ...product.right]) {
+      this.#trace(node, indices, (used) => uses.push(used));
+    }
+    this.#join(node, group, "full", uses);
+  }
+
+  /**
+   * What is written to memory: roots, what is read by address, reductions that
+   * other kernels use, and of the rest what is dear to compute again.
+   */
+  #chooseStores(): Set<Node> {
+    const live = this.#reachable();
+    const stored = new Set(
+      [...this.#addressed].filter((node) => live.has(node)),
+    );
+    const wanted = new Set<Node>();
+    for (const node of live) {
+      for (const used of this.#uses.get(node) ?? []) {
+        if (this.#home.get(used) !== this.#home.get(node)) wanted.add(used);
+      }
+    }
+    for (const node of wanted) {
+      const { kind } = node.op;
+      if (this.#home.has(node) && kind !== "map" && kind !== "gather") {
+        stored.add(node);
+      }
+    }
+    for (const node of this.#program.order) {
+      if (!wanted.has(node) || stored.has(node) || !this.#home.has(node)) {
+        continue;
+      }
+      const cost = this.#recomputeCost(node, stored);
+      if (cost === undefined || cost > this.#limits.recompute) stored.add(node);
+    }
+    return stored;
+  }
+
+  /** What the roots need; a product, for one, does not need its elements. */
+  #reachable(): Set<Node> {
+    const live = new Set<Node>();
+    const stack = this.#program.roots.map(underReshapes);
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (live.has(node)) continue;
+      live.add(node);
+      stack.push(...this.#uses.get(node) ?? []);
+    }
+    return live;
+  }
+
+  /** Operations to compute a node from memory; undefined if it cannot be. */
+  #recomputeCost(node: Node, stored: ReadonlySet<Node>): number | undefined {
+    const seen = new Set<Node>();
+    const loads = new Set<Node>();
+    const cost = (node: Node): number => {
+      if (seen.has(node)) return 0;
+      seen.add(node);
+      if (node.op.kind === "move" || node.op.kind === "fence") {
+        return cost(node.inputs[0]!);
+      }
+      if (node.op.kind === "source" || stored.has(node)) {
+        loads.add(node);
+        return 0;
+      }
+      if (node.op.kind === "const" || node.op.kind === "iota") return 0;
+      if (node.op.kind === "gather") {
+        loads.add(node.inputs[0]!);
+        return 2 + cost(node.inputs[1]!);
+      }
+      if (node.op.kind !== "map" || seen.size > 64) return Infinity;
+      let sum = COSTS[node.op.op] ?? 1;
+      for (const input of node.inputs) sum += cost(input);
+      return sum;
+    };
+    const total = cost(node);
+    const large = [...loads].filter((load) =>
+      sizeOf(load.shape) * 2 > sizeOf(node.shape)
+    );
+    if (!Number.isFinite(total) || large.length > 2) return undefined;
+    return total;
+  }
+
+  /** The groups in an order in which each runs after what it uses. */
+  #sorted(): Group[] {
+    return [...this.#groups].sort((a, b) =>
+      a.ancestors.size - b.ancestors.size || a.id - b.id
+    );
+  }
+}
+
+/** Work of the dear operations, in simple ones. */
+const COSTS: Record<string, number> = {
+  exp: 8,
+  log: 8,
+  sin: 10,
+  cos: 10,
+  div: 2,
+  sqrt: 2,
+  threefry0: 40,
+  threefry1: 40,
+};
+
+/** Equal for groups that run the same loops over the same elements. */
+function loopsKey(group: Group): string {
+  const extents = group.axes
+    .filter(({ extent }) => extent > 1)
+    .map((axis) => `${group.reduced.has(axis) ? "c" : "r"}${axis.extent}`);
+  const last = group.axes.findLastIndex((axis) =>
+    !group.reduced.has(axis) && axis.extent > 1
+  );
+  const trailing = group.axes.every((axis, at) =>
+    at <= last ? !group.reduced.has(axis) || axis.extent === 1 : true
+  );
+  return trailing
+    ? `${group.sizeAt("row")}x${group.sizeAt("full")}`
+    : extents.join(",");
+}
+
+/**
+ * Deals factors out to two sides, so that no kept axis of one side alone is
+ * also the other's: those that share an axis with a side alone join it.
+ */
+function splitFactors(
+  factors: readonly { node: Node }[],
+  needs: readonly ReadonlySet<Axis>[],
+  kept: readonly Axis[],
+): { left: number[]; right: number[] } | undefined {
+  if (factors.length === 2) return { left: [0], right: [1] };
+  const own = needs.map((set) => kept.filter((axis) => set.has(axis)));
+  // The two with the least in common are the sides' cores.
+  let best: [number, number] | undefined;
+  let fewest = Infinity;
+  for (let a = 0; a < factors.length; a++) {
+    for (let b = a + 1; b < factors.length; b++) {
+      const shared = own[a]!.filter((axis) => own[b]!.includes(axis)).length;
+      const alone = own[a]!.length > shared && own[b]!.length > shared;
+      if (alone && shared < fewest) [best, fewest] = [[a, b], shared];
+    }
+  }
+  if (best === undefined) return undefined;
+  const [a, b] = best;
+  const left = [a];
+  const right = [b];
+  for (let at = 0; at < factors.length; at++) {
+    if (at === a || at === b) continue;
+    const inside = (side: number) =>
+      own[at]!.every((axis) => own[side]!.includes(axis));
+    if (inside(a)) left.push(at);
+    else if (inside(b)) right.push(at);
+    else return undefined;
+  }
+  return { left, right };
+}

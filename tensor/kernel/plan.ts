@@ -1,0 +1,114 @@
+/**
+ * A program as a list of kernels over numbered buffers, ready for any device.
+ *
+ * @module
+ */
+
+import type { DType } from "../dtype.ts";
+import type { Node } from "../graph/node.ts";
+import { sizeOf } from "../shape.ts";
+import { groupNodes, underReshapes } from "./group.ts";
+import type { Kernel } from "./kernel.ts";
+import { lowerGroups } from "./lower.ts";
+import { canonicalize, type Signature } from "./program.ts";
+
+/** What plans depend on of a device. */
+export interface PlanOptions {
+  /** Most buffers that one kernel may name. */
+  readonly maxBuffers: number;
+  /** Reductions of fewer rows are split. */
+  readonly minRows: number;
+  /**
+   * Whether operations share kernels. Unfused, each stores its result: the
+   * oracle of fusion.
+   * @default true
+   */
+  readonly fuse?: boolean;
+}
+
+/** One kernel of a plan. */
+export interface Step {
+  /** What runs. */
+  readonly kernel: Kernel;
+  /** The plan's buffer behind each slot of the kernel. */
+  readonly buffers: readonly number[];
+  /** The program's scalar behind each parameter of the kernel. */
+  readonly params: readonly number[];
+}
+
+/** One buffer of a plan. */
+export interface PlanBuffer {
+  /** Type of its elements. */
+  readonly dtype: DType;
+  /** Number of elements. */
+  readonly size: number;
+  /** The source that it is, or undefined if the plan computes it. */
+  readonly source: number | undefined;
+  /** The last step that needs it, or undefined if it is a result. */
+  readonly lastStep: number | undefined;
+}
+
+/** How a program runs. */
+export interface Plan {
+  /** In order. */
+  readonly steps: readonly Step[];
+  /** What the steps read and write. */
+  readonly buffers: readonly PlanBuffer[];
+  /** The buffer that holds each root. */
+  readonly roots: readonly number[];
+}
+
+/** Work, in simple operations, below which a value is computed again. */
+const RECOMPUTE = 12;
+
+/** Plans the computation of a graph. */
+export function planOf(signature: Signature, options: PlanOptions): Plan {
+  const program = canonicalize(signature, { minRows: options.minRows });
+  for (const recompute of [RECOMPUTE, 0]) {
+    const grouping = groupNodes(program, {
+      maxBuffers: options.maxBuffers,
+      minRows: options.minRows,
+      recompute: options.fuse === false ? -1 : recompute,
+      fuse: options.fuse !== false,
+    });
+    const lowered = lowerGroups(program, grouping);
+    const fits = lowered.every(({ buffers }) =>
+      buffers.length <= options.maxBuffers
+    );
+    // Values computed on the fly bring the buffers they are computed from.
+    if (!fits && recompute > 0) continue;
+    const ids = new Map<Node, number>();
+    const nodes: Node[] = [];
+    const last: number[] = [];
+    const id = (node: Node): number => {
+      let found = ids.get(node);
+      if (found === undefined) {
+        ids.set(node, found = nodes.length);
+        nodes.push(node);
+      }
+      return found;
+    };
+    const steps = lowered.map(({ kernel, buffers, params }, at): Step => {
+      const numbers = buffers.map(id);
+      for (const number of numbers) last[number] = at;
+      return {
+        kernel,
+        buffers: numbers,
+        params: params.map((param) => program.paramSlots.get(param)!),
+      };
+    });
+    const roots = program.roots.map((root) => id(underReshapes(root)));
+    const results = new Set(roots);
+    return {
+      steps,
+      roots,
+      buffers: nodes.map((node, number): PlanBuffer => ({
+        dtype: node.dtype,
+        size: sizeOf(node.shape),
+        source: program.sourceSlots.get(node),
+        lastStep: results.has(number) ? undefined : last[number],
+      })),
+    };
+  }
+  throw new Error("plan: unreachable");
+}

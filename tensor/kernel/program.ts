@@ -1,0 +1,371 @@
+/**
+ * A graph in canonical form: equal nodes are one, identities are gone, values
+ * that are there already and scalars that change are numbered. Graphs of one
+ * form have one key, so what is worked out for the first serves the others.
+ *
+ * @module
+ */
+
+import * as build from "../graph/build.ts";
+import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
+import { formatShape } from "../shape.ts";
+
+/** What a key is made from, before anything is rewritten. */
+export interface Signature {
+  /** Equal for graphs that run the same kernels. */
+  readonly key: string;
+  /** The values that are there already, by slot. */
+  readonly sources: readonly Node[];
+  /** The scalars that are passed in, by slot. */
+  readonly params: readonly Node[];
+  /** The graph, inputs first. */
+  readonly order: readonly Node[];
+  /** What is to be computed. */
+  readonly roots: readonly Node[];
+}
+
+/** The canonical graph. */
+export interface Program {
+  /** All nodes, inputs first. */
+  readonly order: readonly Node[];
+  /** What each root of the signature became. */
+  readonly roots: readonly Node[];
+  /** The slot of each source. */
+  readonly sourceSlots: ReadonlyMap<Node, number>;
+  /** The slot of each scalar that is passed in. */
+  readonly paramSlots: ReadonlyMap<Node, number>;
+}
+
+/** Numbers the nodes that the roots still have to be computed from. */
+export function signatureOf(roots: readonly Node[]): Signature {
+  const order = topological(roots, (node) => node.storage !== undefined);
+  const ids = new Map<Node, number>();
+  const byKey = new Map<string, number>();
+  const sources: Node[] = [];
+  const params: Node[] = [];
+  const fences = new Map<number, number>();
+  const parts: string[] = [];
+  for (const node of order) {
+    let text: string;
+    if (node.storage !== undefined) {
+      // One storage under two shapes is two slots: a plan never sees aliases.
+      text = `s${storageId(node)}${node.dtype}${formatShape(node.shape)}`;
+      if (!byKey.has(text)) sources.push(node);
+    } else if (node.freed) {
+      throw new Error(
+        "compute: an input has been freed: it left its scope or its value " +
+          "was replaced since: keep it with scope.keep, or compute this sooner",
+      );
+    } else if (node.op.kind === "const" && !node.op.structural) {
+      text = `p${params.length}${node.dtype}`;
+      params.push(node);
+    } else if (node.op.kind === "custom") {
+      ids.set(node, ids.get(node.inputs[0]!)!);
+      continue;
+    } else {
+      if (node.op.kind === "fence" && !fences.has(node.op.id)) {
+        fences.set(node.op.id, fences.size);
+      }
+      const op = node.op.kind === "fence"
+        ? `fence${fences.get(node.op.id)}`
+        : opText(node.op);
+      const args = node.inputs.map((input) => ids.get(input));
+      text = `${op}(${args})${node.dtype}${formatShape(node.shape)}`;
+    }
+    let id = byKey.get(text);
+    if (id === undefined) {
+      id = byKey.size;
+      byKey.set(text, id);
+      parts.push(
+        node.storage === undefined
+          ? text
+          : `s${sources.length - 1}${node.dtype}${formatShape(node.shape)}`,
+      );
+    }
+    ids.set(node, id);
+  }
+  parts.push(`-> ${roots.map((root) => ids.get(root))}`);
+  return { key: parts.join("\n"), sources, params, order, roots };
+}
+
+const storageIds = new WeakMap<object, number>();
+let storages = 0;
+
+function storageId(node: Node): number {
+  let id = storageIds.get(node.storage!);
+  if (id === undefined) storageIds.set(node.storage!, id = storages++);
+  return id;
+}
+
+/** A text that is equal for equal operations. */
+export function opText(op: NodeOp): string {
+  switch (op.kind) {
+    case "map":
+      return op.op;
+    case "const":
+      return `const ${Object.is(op.value, -0) ? "-0" : op.value}`;
+    case "move": {
+      const { kind, ...rest } = op.movement;
+      return `${kind} ${Object.values(rest).join(";")}`;
+    }
+    case "reduce":
+      return `${op.reducer} ${op.axes}`;
+    case "gather":
+    case "scan":
+      return `${op.kind} ${op.axis}`;
+    case "sort":
+      return `sort ${op.descending} ${op.output}`;
+    case "scatter":
+      return `scatter ${op.size}`;
+    default:
+      return op.kind;
+  }
+}
+
+/** How long reductions of few rows are cut. */
+export interface Rewrites {
+  /** Reductions of fewer rows than this are split in two. */
+  readonly minRows: number;
+}
+
+/** Rewrites a graph into canonical form. */
+export function canonicalize(
+  signature: Signature,
+  rewrites: Rewrites,
+): Program {
+  return withoutGrad(() => new Canonicalizer(signature, rewrites).run());
+}
+
+/** Below this, a reduction is not worth a second kernel. */
+const LONG_REDUCTION = 16384;
+
+class Canonicalizer {
+  readonly #signature: Signature;
+  readonly #rewrites: Rewrites;
+  readonly #interned = new Map<string, Node>();
+  readonly #ids = new Map<Node, number>();
+  readonly #uses = new Map<Node, number>();
+
+  constructor(signature: Signature, rewrites: Rewrites) {
+    this.#signature = signature;
+    this.#rewrites = rewrites;
+  }
+
+  run(): Program {
+    const { order, roots, sources, params } = this.#signature;
+    const sourceSlots = new Map<Node, number>();
+    const paramSlots = new Map<Node, number>();
+    const bySource = new Map<string, Node>();
+    const mapped = new Map<Node, Node>();
+    sources.forEach((source, slot) => {
+      const leaf = new Node({ kind: "source" }, [], source.shape, source.dtype);
+      bySource.set(sourceKey(source), leaf);
+      sourceSlots.set(leaf, slot);
+      this.#ids.set(leaf, this.#ids.size);
+    });
+    params.forEach((param, slot) => {
+      const leaf = new Node(param.op, [], [], param.dtype);
+      mapped.set(param, leaf);
+      paramSlots.set(leaf, slot);
+      this.#ids.set(leaf, this.#ids.size);
+    });
+    for (const node of order) {
+      for (const input of node.storage === undefined ? node.inputs : []) {
+        this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
+      }
+    }
+    for (const node of order) {
+      if (node.storage !== undefined) {
+        mapped.set(node, bySource.get(sourceKey(node))!);
+      } else if (!mapped.has(node)) {
+        const inputs = node.inputs.map((input) => mapped.get(input)!);
+        mapped.set(node, this.#rebuild(node, inputs));
+      }
+    }
+    const newRoots = roots.map((root) => mapped.get(root)!);
+    return {
+      order: topological(newRoots),
+      roots: newRoots,
+      sourceSlots,
+      paramSlots,
+    };
+  }
+
+  #rebuild(node: Node, inputs: readonly Node[]): Node {
+    const { op } = node;
+    const [first] = inputs as [Node];
+    switch (op.kind) {
+      case "custom":
+      case "fence":
+        // A fence has done its work: the graphs behind it were numbered apart.
+        return op.kind === "custom" ? first : this.#intern(build.fence(first));
+      case "move":
+        switch (op.movement.kind) {
+          case "reshape":
+            return this.#intern(build.reshape(first, node.shape));
+          case "permute":
+            return this.#intern(build.permute(first, op.movement.axes));
+          case "expand":
+            return this.#intern(build.expand(first, node.shape));
+          default:
+            return this.#intern(new Node(op, inputs, node.shape, node.dtype));
+        }
+      case "map":
+        return this.#intern(build.map(op.op, inputs, node.dtype));
+      case "reduce":
+        return this.#reduce(node, first);
+      default:
+        return this.#intern(new Node(op, inputs, node.shape, node.dtype));
+    }
+  }
+
+  /** The one node with this operation and these inputs; interns what is new. */
+  #intern(node: Node): Node {
+    if (this.#ids.has(node)) return node;
+    if (node.op.kind === "fence") {
+      this.#ids.set(node, this.#ids.size);
+      return node;
+    }
+    const inputs = node.inputs.map((input) => this.#intern(input));
+    const ids = inputs.map((input) => this.#ids.get(input));
+    const key = `${opText(node.op)}(${ids})${node.dtype}${
+      formatShape(node.shape)
+    }`;
+    const present = this.#interned.get(key);
+    if (present !== undefined) return present;
+    const same = inputs.every((input, at) => input === node.inputs[at]);
+    const made = same
+      ? node
+      : new Node(node.op, inputs, node.shape, node.dtype);
+    this.#interned.set(key, made);
+    this.#ids.set(made, this.#ids.size);
+    return made;
+  }
+
+  #reduce(original: Node, input: Node): Node {
+    const { op } = original;
+    if (op.kind !== "reduce") return original;
+    if (op.reducer === "sum") {
+      const merged = this.#mergeSums(original, input, op.axes);
+      if (merged !== undefined) return merged;
+    }
+    const split = this.#split(input, op.reducer, op.axes);
+    return this.#intern(split ?? build.reduce(op.reducer, input, op.axes));
+  }
+
+  /**
+   * A sum of a sum is one sum, also if elements were moved about in between:
+   * the gradient of a convolution by its input becomes one matrix product
+   * instead of one for each place of the kernel.
+   */
+  #mergeSums(
+    original: Node,
+    input: Node,
+    axes: readonly number[],
+  ): Node | undefined {
+    const moves: Node[] = [];
+    let inner = input;
+    let outer = original.inputs[0]!;
+    while (inner.op.kind === "move") {
+      const kind = inner.op.movement.kind;
+      // These repeat elements, and so would repeat the inner sum's work.
+      if (kind === "expand" || kind === "windows" || kind === "pad") {
+        return undefined;
+      }
+      if ((this.#uses.get(outer) ?? 0) > 1) return undefined;
+      moves.push(inner);
+      inner = inner.inputs[0]!;
+      outer = outer.inputs[0] ?? outer;
+    }
+    if (inner.op.kind !== "reduce" || inner.op.reducer !== "sum") {
+      return undefined;
+    }
+    if ((this.#uses.get(outer) ?? 0) > 1) return undefined;
+    const summed = inner.op.axes;
+    const x = inner.inputs[0]!;
+    const kept = x.shape.map((_, axis) => axis)
+      .filter((axis) => !summed.includes(axis));
+    const tail = summed.map((axis) => x.shape[axis]!);
+    const split = this.#intern(build.permute(x, [...kept, ...summed]));
+    let value = this.#intern(build.reshape(split, [...inner.shape, ...tail]));
+    for (const moveNode of moves.reverse()) {
+      value = this.#liftMove(moveNode, value, tail);
+    }
+    const rank = input.shape.length;
+    const all = [...axes, ...tail.map((_, at) => rank + at)];
+    const sum = this.#split(value, "sum", all) ??
+      build.reduce("sum", value, all);
+    return this.#intern(build.reshape(this.#intern(sum), original.shape));
+  }
+
+  /** The same movement with more axes behind, which stay as they are. */
+  #liftMove(node: Node, input: Node, tail: readonly number[]): Node {
+    const { op } = node;
+    if (op.kind !== "move") return input;
+    const rank = node.shape.length;
+    const movement = op.movement;
+    const shape = [...node.shape, ...tail];
+    switch (movement.kind) {
+      case "reshape":
+        return this.#intern(build.reshape(input, shape));
+      case "permute": {
+        const more = tail.map((_, at) => rank + at);
+        return this.#intern(build.permute(input, [...movement.axes, ...more]));
+      }
+      case "slice": {
+        const starts = [...movement.starts, ...tail.map(() => 0)];
+        const steps = [...movement.steps, ...tail.map(() => 1)];
+        return this.#intern(build.slice(input, starts, steps, shape));
+      }
+      default:
+        return this.#intern(new Node(op, [input], shape, node.dtype));
+    }
+  }
+
+  /** Two reductions in place of a long one with too few rows. */
+  #split(
+    input: Node,
+    reducer: "sum" | "prod" | "max" | "min",
+    axes: readonly number[],
+  ): Node | undefined {
+    const cols = axes.reduce((size, axis) => size * input.shape[axis]!, 1);
+    const total = input.shape.reduce((size, extent) => size * extent, 1);
+    const rows = total / Math.max(cols, 1);
+    if (rows >= this.#rewrites.minRows || cols < LONG_REDUCTION) {
+      return undefined;
+    }
+    // Sums of products are matrix products: those split over their own tiles.
+    if (isProduct(input) && rows > 1) return undefined;
+    const parts = 64;
+    const axis = axes.find((at) => input.shape[at]! % parts === 0) ??
+      axes.find((at) => divisor(input.shape[at]!) > 1);
+    if (axis === undefined) return undefined;
+    const extent = input.shape[axis]!;
+    const count = extent % parts === 0 ? parts : divisor(extent);
+    const shape = [...input.shape];
+    shape.splice(axis, 1, count, extent / count);
+    const shifted = axes.map((at) => at < axis ? at : at + 1);
+    const cut = this.#intern(build.reshape(input, shape));
+    const partial = this.#intern(build.reduce(reducer, cut, shifted));
+    const whole = this.#intern(build.reduce(reducer, partial, [axis]));
+    const final = input.shape.map((size, at) => axes.includes(at) ? 1 : size);
+    return build.reshape(whole, final);
+  }
+}
+
+/** The greatest divisor from 8 to 256, or 1. */
+function divisor(n: number): number {
+  for (let by = Math.min(256, n - 1); by >= 8; by--) {
+    if (n % by === 0) return by;
+  }
+  return 1;
+}
+
+function isProduct(node: Node): boolean {
+  while (node.op.kind === "move") node = node.inputs[0]!;
+  return node.op.kind === "map" && node.op.op === "mul";
+}
+
+function sourceKey(node: Node): string {
+  return `${storageId(node)}${node.dtype}${formatShape(node.shape)}`;
+}

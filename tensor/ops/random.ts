@@ -1,0 +1,229 @@
+import * as build from "../graph/build.ts";
+import type { Node } from "../graph/node.ts";
+import { checkShape, type Shape, sizeOf } from "../shape.ts";
+import { nodeOf, Tensor } from "../tensor.ts";
+import { threefry } from "../threefry.ts";
+import { like } from "./_operands.ts";
+
+/**
+ * Where random numbers come from: 64 bits that, with the position of an
+ * element, give its value. The same key gives the same values, on any device;
+ * split it for more.
+ *
+ * Threefry-2x32 with 20 rounds: Salmon et al. 2011, "Parallel random numbers:
+ * as easy as 1, 2, 3".
+ */
+export class RandomKey {
+  /** The two 32-bit words. */
+  readonly words: readonly [number, number];
+
+  /** Makes a key of two words; {@link randomKey} makes one of a seed. */
+  constructor(words: readonly [number, number]) {
+    this.words = [words[0] >>> 0, words[1] >>> 0];
+  }
+
+  /** The key of a number: different numbers, unrelated values. */
+  fold(data: number): RandomKey {
+    const high = Math.floor(data / 2 ** 32);
+    return new RandomKey(threefry(...this.words, data >>> 0, ~high));
+  }
+
+  /** Keys with values unrelated to each other and to this one's. */
+  split(count: number = 2): RandomKey[] {
+    return Array.from({ length: count }, (_, at) => this.fold(at));
+  }
+}
+
+/**
+ * The key of a seed.
+ *
+ * @param seed A whole number from 0 to 2^53 - 1.
+ * @throws {RangeError} If it is not one.
+ */
+export function randomKey(seed: number): RandomKey {
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new RangeError(
+      `randomKey: the seed must be a whole number from 0 to 2^53 - 1: got ${seed}`,
+    );
+  }
+  return new RandomKey([seed >>> 0, Math.floor(seed / 2 ** 32)]);
+}
+
+/** A sequence of keys, whose place can be saved and restored. */
+export class Generator {
+  #key: RandomKey;
+  #count = 0;
+
+  /** Starts a sequence. */
+  constructor(seed: number) {
+    this.#key = randomKey(seed);
+  }
+
+  /** The next key. */
+  next(): RandomKey {
+    return this.#key.fold(this.#count++);
+  }
+
+  /** Where the sequence is. */
+  state(): GeneratorState {
+    return { words: this.#key.words, count: this.#count };
+  }
+
+  /** Goes to where a sequence was. */
+  restore(state: GeneratorState): void {
+    this.#key = new RandomKey(state.words);
+    this.#count = state.count;
+  }
+}
+
+/** The place of a {@link Generator} in its sequence. */
+export interface GeneratorState {
+  /** Its key. */
+  readonly words: readonly [number, number];
+  /** Keys given so far. */
+  readonly count: number;
+}
+
+/** Random bits of each element: word 0 or 1 of its block. */
+function bits(key: RandomKey, shape: Shape, word: 0 | 1): Node {
+  checkShape("random", shape);
+  const count = sizeOf(shape);
+  const counter = build.cast(build.iota(count), "uint32");
+  const [key0, key1] = key.words.map((value) =>
+    build.broadcast(build.parameter(value, "uint32"), [count])
+  ) as [Node, Node];
+  const zero = like(counter, 0);
+  const made = build.map(
+    word === 0 ? "threefry0" : "threefry1",
+    [key0, key1, counter, zero],
+    "uint32",
+  );
+  return build.reshape(made, [...shape]);
+}
+
+/** Multiples of 2^-24 from 0 up to, without, 1. */
+function unit(key: RandomKey, shape: Shape, word: 0 | 1): Node {
+  const drawn = bits(key, shape, word);
+  const top = build.map("shr", [drawn, like(drawn, 8)]);
+  const values = build.cast(top, "float32");
+  return build.map("mul", [values, like(values, 2 ** -24)]);
+}
+
+/** Bounds of {@link uniform}. */
+export interface UniformOptions {
+  /**
+   * Least value.
+   * @default 0
+   */
+  readonly low?: number;
+  /**
+   * Upper bound, left out.
+   * @default 1
+   */
+  readonly high?: number;
+}
+
+/** Parameters of {@link normal}. */
+export interface NormalOptions {
+  /**
+   * Mean.
+   * @default 0
+   */
+  readonly mean?: number;
+  /**
+   * Standard deviation.
+   * @default 1
+   */
+  readonly std?: number;
+}
+
+/** Random uint32 values, all 32 bits. */
+export function randomBits(key: RandomKey, shape: Shape): Tensor {
+  return new Tensor(bits(key, shape, 0));
+}
+
+/**
+ * float32 values evenly spread over `[low, high)`.
+ *
+ * @example The same key, the same values
+ * ```ts
+ * import { randomKey, uniform } from "@heddle/tensor";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const key = randomKey(7);
+ * const a = await uniform(key, [4]).data();
+ * assertEquals(await uniform(key, [4]).data(), a);
+ * ```
+ */
+export function uniform(
+  key: RandomKey,
+  shape: Shape,
+  options: UniformOptions = {},
+): Tensor {
+  const { low = 0, high = 1 } = options;
+  const values = new Tensor(unit(key, shape, 0));
+  return values.mul(high - low).add(low);
+}
+
+/**
+ * float32 values from the normal distribution, by Box and Muller 1958. Devices
+ * agree to 1e-5: their logarithm and cosine are not the same.
+ */
+export function normal(
+  key: RandomKey,
+  shape: Shape,
+  options: NormalOptions = {},
+): Tensor {
+  const { mean = 0, std = 1 } = options;
+  // 1 - u is never 0, whose logarithm is infinite.
+  const first = new Tensor(unit(key, shape, 0)).mul(-1).add(1);
+  const angle = new Tensor(unit(key, shape, 1)).mul(2 * Math.PI);
+  const radius = first.log().mul(-2).sqrt();
+  return radius.mul(angle.cos()).mul(std).add(mean);
+}
+
+/**
+ * true with probability `p`, as bool.
+ *
+ * @param p From 0 to 1; a tensor broadcasts to the shape.
+ * @throws {RangeError} If a number is not from 0 to 1.
+ */
+export function bernoulli(
+  key: RandomKey,
+  p: number | Tensor,
+  shape: Shape,
+): Tensor {
+  if (typeof p === "number" && !(p >= 0 && p <= 1)) {
+    throw new RangeError(`bernoulli: p must be 0 to 1: got ${p}`);
+  }
+  return new Tensor(unit(key, shape, 0)).lt(p);
+}
+
+/**
+ * int32 values evenly spread over `[low, high)`, up to a part of
+ * `(high - low) / 2^32`.
+ *
+ * @throws {RangeError} If there is no whole number in between.
+ */
+export function randint(
+  key: RandomKey,
+  shape: Shape,
+  low: number,
+  high: number,
+): Tensor {
+  const whole = Number.isInteger(low) && Number.isInteger(high);
+  if (!whole || high <= low || high - low > 2 ** 31) {
+    throw new RangeError(
+      `randint: needs whole numbers low < high: got ${low} and ${high}`,
+    );
+  }
+  const drawn = bits(key, shape, 0);
+  const span = build.parameter(high - low, "uint32");
+  const rest = build.map("rem", [drawn, build.broadcast(span, drawn.shape)]);
+  return new Tensor(build.cast(rest, "int32")).add(low);
+}
+
+/** The numbers 0 to n - 1 in random order, int32. */
+export function permutation(key: RandomKey, n: number): Tensor {
+  return randomBits(key, [n]).argsort();
+}

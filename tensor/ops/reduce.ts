@@ -1,0 +1,225 @@
+import { isFloat } from "../dtype.ts";
+import * as build from "../graph/build.ts";
+import type { Node } from "../graph/node.ts";
+import type { Reducer } from "../op.ts";
+import { formatShape, normalizeAxes, normalizeAxis, sizeOf } from "../shape.ts";
+import { nodeOf, Tensor } from "../tensor.ts";
+import { floatNode, like } from "./_operands.ts";
+import { stopGradient } from "./autograd.ts";
+import { isNaN } from "./compare.ts";
+
+/** Which axes a reduction runs over. */
+export interface ReduceOptions {
+  /**
+   * One axis or several; negative ones count from the end.
+   * @default all
+   */
+  readonly axis?: number | readonly number[];
+  /**
+   * Whether the axes stay, at size 1.
+   * @default false
+   */
+  readonly keepDims?: boolean;
+}
+
+/** How {@link variance} counts. */
+export interface VarianceOptions extends ReduceOptions {
+  /**
+   * The divisor is the number of elements less this: 1 for a sample's
+   * variance, 0 for a population's.
+   * @default 1
+   */
+  readonly correction?: number;
+}
+
+/** Which axis a search runs over. */
+export interface ArgOptions {
+  /**
+   * The axis; without one the tensor is flattened.
+   * @default all
+   */
+  readonly axis?: number;
+  /**
+   * Whether the axis stays, at size 1.
+   * @default false
+   */
+  readonly keepDims?: boolean;
+}
+
+function finish(
+  node: Node,
+  axes: readonly number[],
+  keepDims?: boolean,
+): Tensor {
+  if (keepDims) return new Tensor(node);
+  const shape = node.shape.filter((_, axis) => !axes.includes(axis));
+  return new Tensor(build.reshape(node, shape));
+}
+
+function reduction(
+  name: string,
+  reducer: Reducer,
+  node: Node,
+  options: ReduceOptions,
+): Tensor {
+  const axes = normalizeAxes(name, options.axis, node.shape);
+  const count = sizeOf(axes.map((axis) => node.shape[axis]!));
+  const extreme = reducer === "max" || reducer === "min";
+  if (extreme && count === 0 && node.dtype !== "bool") {
+    throw new RangeError(
+      `${name}: nothing to choose from: got shape ${
+        formatShape(node.shape)
+      } over axes ${formatShape(axes)}`,
+    );
+  }
+  return finish(build.reduce(reducer, node, axes), axes, options.keepDims);
+}
+
+/** Sums over axes; bool counts as int32. An empty sum is 0. */
+export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const node = nodeOf(x);
+  const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;
+  return reduction("sum", "sum", counted, options);
+}
+
+/** Multiplies over axes; bool counts as int32. An empty product is 1. */
+export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const node = nodeOf(x);
+  const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;
+  return reduction("prod", "prod", counted, options);
+}
+
+/**
+ * The greatest over axes, NaN if there is one; equal ones share the gradient.
+ *
+ * @throws {RangeError} If there is nothing to choose from.
+ */
+export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduction("max", "max", nodeOf(x), options);
+}
+
+/**
+ * The least over axes, NaN if there is one; equal ones share the gradient.
+ *
+ * @throws {RangeError} If there is nothing to choose from.
+ */
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduction("min", "min", nodeOf(x), options);
+}
+
+/** Whether any over axes is not 0. */
+export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduction("any", "max", build.cast(nodeOf(x), "bool"), options);
+}
+
+/** Whether all over axes are not 0. */
+export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduction("all", "min", build.cast(nodeOf(x), "bool"), options);
+}
+
+/** The mean over axes as float32; of nothing it is NaN. */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const node = floatNode(x);
+  const axes = normalizeAxes("mean", options.axis, node.shape);
+  const count = sizeOf(axes.map((axis) => node.shape[axis]!));
+  const total = build.reduce("sum", node, axes);
+  return finish(scaled(total, 1 / count), axes, options.keepDims);
+}
+
+function scaled(node: Node, factor: number): Node {
+  const scale = build.parameter(factor, "float32");
+  return build.map("mul", [node, build.broadcast(scale, node.shape)]);
+}
+
+/**
+ * The variance over axes as float32: the mean square distance from the mean,
+ * in two passes, so that a large mean costs no digits.
+ */
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  const node = floatNode(x);
+  const axes = normalizeAxes("variance", options.axis, node.shape);
+  const count = sizeOf(axes.map((axis) => node.shape[axis]!));
+  const center = scaled(build.reduce("sum", node, axes), 1 / count);
+  const apart = build.map("sub", [node, build.expand(center, node.shape)]);
+  const squares = build.map("mul", [apart, apart]);
+  const total = build.reduce("sum", squares, axes);
+  const divisor = Math.max(0, count - (options.correction ?? 1));
+  return finish(scaled(total, 1 / divisor), axes, options.keepDims);
+}
+
+/** The square root of {@link variance}. */
+export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return variance(x, options).sqrt();
+}
+
+/** The Euclidean norm over axes: the root of the sum of squares. */
+export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return x.mul(x).sum(options).sqrt();
+}
+
+/** `log Σ exp(x)` over axes, without overflow: the maximum is taken out first. */
+export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const node = floatNode(x);
+  const axes = normalizeAxes("logSumExp", options.axis, node.shape);
+  const values = new Tensor(node);
+  const over = { axis: axes, keepDims: true };
+  // Not below -3e38: -Infinity less itself would be NaN.
+  const top = stopGradient(max(values, over)).maximum(-3e38);
+  const total = values.sub(top).exp().sum(over).log().add(top);
+  return finish(nodeOf(total), axes, options.keepDims);
+}
+
+function arg(
+  name: string,
+  x: Tensor,
+  greatest: boolean,
+  options: ArgOptions,
+): Tensor {
+  const flat = options.axis === undefined;
+  const values = flat ? x.reshape([-1]) : x;
+  const axis = normalizeAxis(name, options.axis ?? 0, values.shape);
+  const node = x.dtype === "bool"
+    ? build.cast(nodeOf(values), "int32")
+    : nodeOf(values);
+  const extent = node.shape[axis]!;
+  if (extent === 0) {
+    throw new RangeError(
+      `${name}: nothing to choose from: got shape ${formatShape(x.shape)}`,
+    );
+  }
+  const best = build.reduce(greatest ? "max" : "min", node, [axis]);
+  let hit = build.map("eq", [node, build.expand(best, node.shape)]);
+  if (isFloat(node.dtype)) {
+    // NaN counts as the best, and equals nothing, itself included.
+    hit = build.map("or", [hit, nodeOf(isNaN(new Tensor(node)))]);
+  }
+  const place = build.positions(node.shape, axis);
+  const none = like(place, extent);
+  const first = build.reduce(
+    "min",
+    build.map("where", [hit, place, none]),
+    [axis],
+  );
+  if (flat && options.keepDims) {
+    return new Tensor(build.reshape(first, x.shape.map(() => 1)));
+  }
+  return finish(first, [axis], options.keepDims);
+}
+
+/**
+ * Where the greatest is, as int32; the first of equal ones, or the first NaN.
+ *
+ * @throws {RangeError} If there is nothing to choose from.
+ */
+export function argmax(x: Tensor, options: ArgOptions = {}): Tensor {
+  return arg("argmax", x, true, options);
+}
+
+/**
+ * Where the least is, as int32; the first of equal ones, or the first NaN.
+ *
+ * @throws {RangeError} If there is nothing to choose from.
+ */
+export function argmin(x: Tensor, options: ArgOptions = {}): Tensor {
+  return arg("argmin", x, false, options);
+}

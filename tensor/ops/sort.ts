@@ -1,0 +1,84 @@
+import * as build from "../graph/build.ts";
+import { formatShape, normalizeAxis } from "../shape.ts";
+import { nodeOf, Tensor } from "../tensor.ts";
+
+/** How {@link sort} orders. */
+export interface SortOptions {
+  /**
+   * The axis.
+   * @default -1
+   */
+  readonly axis?: number;
+  /**
+   * Greatest first.
+   * @default false
+   */
+  readonly descending?: boolean;
+}
+
+/** Sorted values, and where they were. */
+export interface Sorted {
+  /** In order; gradients flow back to where the values were. */
+  readonly values: Tensor;
+  /** Their positions along the axis, int32. */
+  readonly indices: Tensor;
+}
+
+/**
+ * Sorts along an axis. Equal values keep their order, NaN comes last.
+ *
+ * @throws {RangeError} If the axis is out of range.
+ */
+export function sort(x: Tensor, options: SortOptions = {}): Sorted {
+  const at = normalizeAxis("sort", options.axis ?? -1, x.shape);
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== at);
+  axes.push(at);
+  const last = build.permute(nodeOf(x), axes);
+  const { values, order } = build.sort(last, options.descending ?? false);
+  const back = new Array<number>(axes.length);
+  axes.forEach((from, to) => back[from] = to);
+  return {
+    values: new Tensor(build.permute(values, back)),
+    indices: new Tensor(build.permute(order, back)),
+  };
+}
+
+/** The positions that would sort an axis, int32: see {@link sort}. */
+export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
+  return sort(x, options).indices;
+}
+
+/**
+ * The `k` greatest along an axis, greatest first; of equal ones the first.
+ *
+ * @throws {RangeError} If `k` is not 0 to the size of the axis.
+ */
+export function topK(
+  x: Tensor,
+  k: number,
+  options: { readonly axis?: number } = {},
+): Sorted {
+  const at = normalizeAxis("topK", options.axis ?? -1, x.shape);
+  if (!Number.isInteger(k) || k < 0 || k > x.shape[at]!) {
+    throw new RangeError(
+      `topK: k must be 0 to ${x.shape[at]}: got ${k} for ${
+        formatShape(x.shape)
+      }`,
+    );
+  }
+  const { values, indices } = sort(x, { axis: at, descending: true });
+  const first = x.shape.map((_, axis) => axis === at ? [0, k] as const : null);
+  return { values: values.slice(...first), indices: indices.slice(...first) };
+}
+
+/**
+ * Sums of all elements up to each one along an axis; bool counts as int32.
+ *
+ * @throws {RangeError} If the axis is out of range.
+ */
+export function cumsum(x: Tensor, axis: number = -1): Tensor {
+  const at = normalizeAxis("cumsum", axis, x.shape);
+  const node = nodeOf(x);
+  const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;
+  return new Tensor(build.scan(counted, at));
+}
