@@ -1,12 +1,18 @@
 /**
  * Reading, generating, splitting and batching data.
  *
- * Loaders give typed arrays with shapes ({@linkcode HostArray}), not tensors, so
- * that they need no device. Nothing here prints: downloads report to a callback.
+ * Loaders give typed arrays with shapes ({@linkcode HostArray}), so that they
+ * need no device; {@linkcode toTensors} makes tensors of a batch. Nothing here
+ * prints: downloads report to a callback.
  *
  * @example Batches of generated digits
  * ```ts
- * import { DataLoader, generatedDigits } from "@heddle/data";
+ * import {
+ *   DataLoader,
+ *   defaultCollate,
+ *   generatedDigits,
+ *   toTensors,
+ * } from "@heddle/data";
  * import { assertEquals } from "@std/assert";
  *
  * const { train } = generatedDigits({ train: 100, test: 0 });
@@ -14,10 +20,11 @@
  *   batchSize: 25,
  *   shuffle: true,
  *   seed: 1,
+ *   collate: (items) => toTensors(defaultCollate(items)),
  * });
  * for await (const { images, labels } of loader) {
  *   assertEquals(images.shape, [25, 28, 28]);
- *   assertEquals(labels.shape, [25]);
+ *   assertEquals(labels.dtype, "int32");
  * }
  * ```
  *
@@ -43,3 +50,4 @@ export * from "./npy.ts";
 export * from "./npz.ts";
 export * from "./reduce_values.ts";
 export * from "./seeded_random.ts";
+export * from "./to_tensor.ts";
