@@ -1,0 +1,361 @@
+/**
+ * The processor as a device: kernels become WebAssembly, buffers lie in one
+ * memory that threads share. Everything is done when a call returns.
+ *
+ * @module
+ */
+
+import { type Kernel, kernelKey } from "../kernel/kernel.ts";
+import { Allocator, type Block } from "../wasm/allocator.ts";
+import { ModuleBuilder } from "../wasm/assembler.ts";
+import { generate, type Generated, MAX_PAGES } from "../wasm/generate.ts";
+import type { Target } from "../wasm/math.ts";
+import { type Program, ThreadPool } from "../wasm/threads.ts";
+import type {
+  Backend,
+  DeviceBuffer,
+  Executable,
+  KernelLimits,
+  MemoryInfo,
+} from "./device.ts";
+
+/** How the device is opened. */
+export interface WasmOptions {
+  /**
+   * Threads that share the work, the calling one included.
+   * @default navigator.hardwareConcurrency
+   */
+  readonly threads?: number;
+  /**
+   * Whether matrix products are packed and tiled; without it they run as plain
+   * loops, to compare.
+   * @default true
+   */
+  readonly contract?: boolean;
+}
+
+const PAGE_BYTES = 65536;
+/** Grows by at least so much: a growth takes some ten µs. */
+const LEAST_GROWTH = 256 * PAGE_BYTES;
+/** The first page stays out: addresses a little before a buffer are addresses. */
+const FIRST_ADDRESS = PAGE_BYTES;
+/** Vectors are read as a whole, at the end of a buffer too. */
+const SLACK_BYTES = 32;
+
+const LIMITS: KernelLimits = {
+  maxBuffers: 64,
+  maxBufferBytes: 0x7fffffff,
+  minRows: 8,
+};
+
+/** Opens the device; threads start when there is work for them. */
+export function openWasm(options: WasmOptions = {}): Promise<Backend> {
+  return Promise.resolve(openWasmSync(options));
+}
+
+/** The same, at once. */
+export function openWasmSync(options: WasmOptions = {}): Backend {
+  return new WasmBackend(options);
+}
+
+/** What the engine can do. */
+export function detectTarget(): Target {
+  const module = new ModuleBuilder();
+  module.function("madd", ["v128"], ["v128"], (f) => {
+    const [x] = f.params;
+    f.get(x!).get(x!).get(x!).op("f32x4.relaxed_madd");
+  });
+  const isolated =
+    (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
+  return {
+    relaxedSimd: WebAssembly.validate(module.finish()),
+    sharedMemory: typeof SharedArrayBuffer === "function" &&
+      isolated !== false,
+  };
+}
+
+class WasmBuffer implements DeviceBuffer {
+  readonly byteLength: number;
+  block: Block | undefined;
+  readonly address: number;
+
+  constructor(byteLength: number, block: Block) {
+    this.byteLength = byteLength;
+    this.block = block;
+    this.address = block.address;
+  }
+}
+
+interface WasmExecutable extends Executable {
+  readonly generated: Generated;
+  readonly program: Program;
+}
+
+interface Loaded {
+  readonly key: string;
+  readonly program: Program;
+}
+
+class WasmBackend implements Backend {
+  readonly name = "wasm";
+  readonly adapter: string;
+  readonly limits = LIMITS;
+  readonly lost: Promise<string> = new Promise(() => {});
+  readonly #target: Target;
+  readonly #contract: boolean;
+  readonly #memory: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  readonly #pool: ThreadPool;
+  readonly #byKernel = new WeakMap<Kernel, WasmExecutable>();
+  readonly #byKey = new Map<string, WeakRef<WasmExecutable>>();
+  readonly #unused = new FinalizationRegistry<Loaded>((loaded) =>
+    this.#unload(loaded)
+  );
+  #bytes: Uint8Array;
+  #words: Uint32Array;
+  #frame: Block;
+  #shared: Block | undefined;
+  #scratch: Block | undefined;
+  #buffers = 0;
+  #used = 0;
+  #peak = 0;
+  #closed = false;
+
+  constructor({ threads, contract = true }: WasmOptions) {
+    this.#target = detectTarget();
+    this.#contract = contract;
+    this.#memory = new WebAssembly.Memory({
+      initial: 1,
+      maximum: MAX_PAGES,
+      shared: this.#target.sharedMemory,
+    });
+    [this.#bytes, this.#words] = this.#views();
+    this.#allocator = new Allocator(
+      FIRST_ADDRESS,
+      (least) => this.#grow(least),
+    );
+    this.#frame = this.#allocator.allocate(4 * 128)!;
+    this.#pool = new ThreadPool(
+      this.#memory,
+      threads === undefined ? {} : { threads },
+    );
+    const count = this.#pool.threads;
+    this.adapter = [
+      `WebAssembly, ${count} thread${count === 1 ? "" : "s"}`,
+      this.#target.relaxedSimd ? "fused multiply-add" : "SIMD",
+    ].join(", ");
+  }
+
+  allocate(byteLength: number): DeviceBuffer {
+    this.#checkOpen("allocate");
+    const block = byteLength <= LIMITS.maxBufferBytes
+      ? this.#allocator.allocate(byteLength + SLACK_BYTES)
+      : undefined;
+    if (!block) {
+      throw new RangeError(
+        `allocate: not enough memory: ${byteLength} bytes asked for, ` +
+          `${this.#used} in use: free tensors or take smaller batches`,
+      );
+    }
+    this.#buffers++;
+    this.#used += byteLength;
+    this.#peak = Math.max(this.#peak, this.#used);
+    return new WasmBuffer(byteLength, block);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.#closed) return;
+    const { block, byteLength } = own("free", buffer);
+    this.#allocator.release(block);
+    (buffer as WasmBuffer).block = undefined;
+    this.#buffers--;
+    this.#used -= byteLength;
+  }
+
+  write(buffer: DeviceBuffer, data: ArrayBufferView): void {
+    this.#checkOpen("write");
+    const { address, byteLength } = own("write", buffer);
+    if (data.byteLength > byteLength) {
+      throw new RangeError(
+        `write: too long: ${data.byteLength} bytes for a buffer of ${byteLength}`,
+      );
+    }
+    this.#bytes.set(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      address,
+    );
+  }
+
+  read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer> {
+    try {
+      return Promise.resolve(this.readSync(buffer, byteLength));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  readSync(buffer: DeviceBuffer, byteLength: number): ArrayBuffer {
+    this.#checkOpen("read");
+    const { address, byteLength: held } = own("read", buffer);
+    if (byteLength > held) {
+      throw new RangeError(
+        `read: too long: ${byteLength} bytes of a buffer of ${held}`,
+      );
+    }
+    const copy = new Uint8Array(byteLength);
+    copy.set(this.#bytes.subarray(address, address + byteLength));
+    return copy.buffer;
+  }
+
+  prepare(kernel: Kernel): Executable {
+    this.#checkOpen("prepare");
+    const known = this.#byKernel.get(kernel);
+    if (known) return known;
+    const key = kernelKey(kernel);
+    const executable = this.#byKey.get(key)?.deref() ??
+      this.#compile(kernel, key);
+    this.#byKernel.set(kernel, executable);
+    return executable;
+  }
+
+  run(
+    executable: Executable,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    this.#checkOpen("run");
+    const { generated, program } = executable as WasmExecutable;
+    const words = this.#words;
+    const frame = this.#frame.address;
+    let at = frame / 4;
+    for (let i = 0; i < buffers.length; i++) {
+      words[at++] = (buffers[i] as WasmBuffer).address;
+    }
+    for (let i = 0; i < params.length; i++) words[at++] = params[i]!;
+    words[at++] = this.#shared?.address ?? 0;
+    words[at] = this.#scratch?.address ?? 0;
+    const { stages } = generated;
+    for (let i = 0; i < stages.length; i++) {
+      const { name, items, grain } = stages[i]!;
+      this.#pool.run(program, name, frame, items, grain);
+    }
+  }
+
+  flush(): void {}
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  memory(): MemoryInfo {
+    return {
+      buffers: this.#buffers,
+      bytes: this.#used,
+      peakBytes: this.#peak,
+      pooledBytes: this.#allocator.free,
+    };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pool.close();
+    this.#byKey.clear();
+    this.#bytes = new Uint8Array();
+    this.#words = new Uint32Array();
+    this.#buffers = 0;
+    this.#used = 0;
+  }
+
+  #compile(kernel: Kernel, key: string): WasmExecutable {
+    const generated = generate(kernel, this.#target, {
+      contract: this.#contract,
+    });
+    const program = this.#pool.load(generated.bytes);
+    const { sharedScratchBytes, threadScratchBytes } = generated;
+    const params = kernel.kind === "loop" ? kernel.params.length : 0;
+    this.#frame = this.#atLeast(
+      this.#frame,
+      4 * (kernel.buffers.length + params + 2),
+    );
+    this.#shared = this.#reserve(this.#shared, sharedScratchBytes);
+    this.#scratch = this.#reserve(
+      this.#scratch,
+      threadScratchBytes * this.#pool.threads,
+    );
+    const executable = { kernel, generated, program };
+    this.#byKey.set(key, new WeakRef(executable));
+    this.#unused.register(executable, { key, program });
+    return executable;
+  }
+
+  #unload({ key, program }: Loaded): void {
+    if (this.#closed) return;
+    if (!this.#byKey.get(key)?.deref()) this.#byKey.delete(key);
+    this.#pool.unload(program);
+  }
+
+  #reserve(block: Block | undefined, bytes: number): Block | undefined {
+    return bytes === 0 ? block : this.#atLeast(block, bytes);
+  }
+
+  /** Kernels run one after the other: one block of the largest size will do. */
+  #atLeast(block: Block | undefined, bytes: number): Block {
+    if (block && block.size >= bytes) return block;
+    const larger = this.#allocator.allocate(bytes);
+    if (!larger) {
+      throw new RangeError(
+        `prepare: not enough memory: ${bytes} bytes asked for, ` +
+          `${this.#used} in use: free tensors or take smaller batches`,
+      );
+    }
+    if (block) this.#allocator.release(block);
+    return larger;
+  }
+
+  #grow(least: number): number {
+    const pages = this.#memory.buffer.byteLength / PAGE_BYTES;
+    const wanted = [
+      Math.max(least, LEAST_GROWTH, pages * PAGE_BYTES / 8),
+      least,
+    ];
+    for (const bytes of wanted) {
+      const more = Math.ceil((bytes + SLACK_BYTES) / PAGE_BYTES);
+      // The last page stays out: its end would be address 2^32.
+      if (pages + more >= MAX_PAGES) continue;
+      try {
+        this.#memory.grow(more);
+      } catch {
+        continue;
+      }
+      [this.#bytes, this.#words] = this.#views();
+      return more * PAGE_BYTES;
+    }
+    return 0;
+  }
+
+  #views(): [Uint8Array, Uint32Array] {
+    const { buffer } = this.#memory;
+    return [new Uint8Array(buffer), new Uint32Array(buffer)];
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.#closed) {
+      throw new Error(`${operation}: the device is closed: open another one`);
+    }
+  }
+}
+
+/** A buffer of this device that is not freed. */
+function own(
+  operation: string,
+  buffer: DeviceBuffer,
+): WasmBuffer & { block: Block } {
+  if (!(buffer instanceof WasmBuffer)) {
+    throw new TypeError(`${operation}: the buffer is of another device`);
+  }
+  if (!buffer.block) {
+    throw new Error(`${operation}: the buffer has been freed`);
+  }
+  return buffer as WasmBuffer & { block: Block };
+}

@@ -1,0 +1,118 @@
+/**
+ * WebAssembly modules from kernels.
+ *
+ * @module
+ */
+
+import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
+import { ModuleBuilder } from "./assembler.ts";
+import { emitContract } from "./contract.ts";
+import { Helpers } from "./helpers.ts";
+import { emitLoopFunction } from "./loop_kernel.ts";
+import type { Target } from "./math.ts";
+
+/** A function `(frame, start, end)` of a module, and how it is split. */
+export interface Stage {
+  /** Name of the export. */
+  readonly name: string;
+  /** Items to do, each on its own. */
+  readonly items: number;
+  /** Threads take runs of items that are multiples of this. */
+  readonly grain: number;
+}
+
+/**
+ * A module with the stages of a kernel, which run one after the other.
+ *
+ * The frame that they are given is the address of 32-bit words: the byte
+ * address of each buffer of the kernel, its params, the address of the shared
+ * scratch memory, and that of the scratch memory of thread 0, behind which
+ * those of the other threads lie.
+ */
+export interface Generated {
+  /** The module's binary form. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What to run. */
+  readonly stages: readonly Stage[];
+  /** Bytes that all threads use together. */
+  readonly sharedScratchBytes: number;
+  /** Bytes for each thread. */
+  readonly threadScratchBytes: number;
+}
+
+/** How a module is generated. */
+export interface GenerateOptions {
+  /**
+   * Whether matrix products are packed and tiled.
+   * @default true
+   */
+  readonly contract?: boolean;
+}
+
+/** Pages of 64 KiB that a memory can have. */
+export const MAX_PAGES = 65536;
+
+/** Less work than this is not worth another thread. */
+const GRAIN_NS = 5000;
+
+/** Generates the module of a kernel. */
+export function generate(
+  kernel: Kernel,
+  target: Target,
+  options: GenerateOptions = {},
+): Generated {
+  const { contract = true } = options;
+  if (kernel.kind === "loop" && kernel.contract && contract) {
+    const module = beginModule(target);
+    const plan = emitContract(module, kernel, target);
+    if (plan) return { ...plan, bytes: module.finish() };
+  }
+  const module = beginModule(target);
+  const helpers = new Helpers(module, target);
+  const stages = emitStages(module, helpers, kernel);
+  return {
+    bytes: module.finish(),
+    stages,
+    sharedScratchBytes: 0,
+    threadScratchBytes: 0,
+  };
+}
+
+function beginModule(target: Target): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.importMemory({
+    shared: target.sharedMemory,
+    initial: 1,
+    maximum: MAX_PAGES,
+  });
+  return module;
+}
+
+function emitStages(
+  module: ModuleBuilder,
+  helpers: Helpers,
+  kernel: Kernel,
+): Stage[] {
+  switch (kernel.kind) {
+    case "loop":
+      return emitLoopStages(module, helpers, kernel);
+    case "scan":
+    case "sort":
+    case "scatter":
+      throw new Error(`${kernel.kind}: not there yet`);
+    default:
+      return kernel satisfies never;
+  }
+}
+
+function emitLoopStages(
+  module: ModuleBuilder,
+  helpers: Helpers,
+  kernel: LoopKernel,
+): Stage[] {
+  if (kernel.rows.some((axis) => axis.extent === 0)) return [];
+  const name = "run";
+  const { items, cost } = emitLoopFunction(module, helpers, kernel, { name });
+  const grain = Math.max(1, Math.ceil(GRAIN_NS * items / cost));
+  return [{ name, items, grain }];
+}

@@ -1,0 +1,343 @@
+/**
+ * How a nest of loops runs: which axis goes four at a time, which axes threads
+ * share, and what is computed at which depth.
+ *
+ * @module
+ */
+
+import {
+  argumentsOf,
+  indicesOf,
+  type Levels,
+  levelsOf,
+  type LoopKernel,
+  type Value,
+  type ValueId,
+} from "../kernel/kernel.ts";
+import { axesOf, type Axis, type Index, isDivision } from "../view.ts";
+
+/** The loops, outermost first, and what they carry. */
+export interface LoopPlan {
+  /** What runs. */
+  readonly kernel: LoopKernel;
+  /** Passes over the columns. */
+  readonly levels: Levels;
+  /** The axis that runs four at a time, if any has more than one element. */
+  readonly vector: Axis | undefined;
+  /** Whether that is one of the columns. */
+  readonly vectorInCols: boolean;
+  /** Row axes whose positions, together, are the items that threads share. */
+  readonly items: readonly Axis[];
+  /** Row axes that run inside an item, without the vector axis. */
+  readonly serial: readonly Axis[];
+  /** Column axes, without the vector axis. */
+  readonly cols: readonly Axis[];
+  /**
+   * Elements of the vector axis that belong to one item, if it is shared too:
+   * a multiple of what one turn of its loop takes.
+   */
+  readonly block: number | undefined;
+  /** Vectors that one turn of the vector loop takes. */
+  readonly unroll: number;
+  /** Depth at which each axis is known; the function's own body is depth 0. */
+  readonly axisDepth: ReadonlyMap<Axis, number>;
+  /** Depth of the body of the innermost row loop. */
+  readonly rowDepth: number;
+  /** Depth at which each value is computed. */
+  readonly depth: readonly number[];
+  /** Whether each value differs along the vector axis. */
+  readonly varying: readonly boolean[];
+  /** Whether a store, or a value that is stored, needs each value. */
+  readonly needed: readonly boolean[];
+  /** Estimated nanoseconds of the whole kernel on one thread. */
+  readonly cost: number;
+}
+
+/** What the caller of {@link planLoop} may fix. */
+export interface PlanOptions {
+  /** Row axes that are the items; by default chosen. */
+  readonly items?: readonly Axis[];
+}
+
+/** Items are made until there are this many: enough for any number of threads. */
+const ENOUGH_ITEMS = 32;
+
+/** Fewer elements than this are not worth a block of their own. */
+const LEAST_BLOCK = 2048;
+
+/** Instructions that one nanosecond runs. */
+const INSTRUCTIONS_PER_NS = 4;
+
+/** The coefficient of an axis in an index, and whether it is also divided. */
+export function strideAlong(
+  index: Index,
+  axis: Axis,
+): { stride: number; divided: boolean } {
+  let stride = 0;
+  let divided = false;
+  for (const { atom, coefficient } of index.terms) {
+    if (atom === axis) stride = coefficient;
+    else if (isDivision(atom) && axesOf(atom.of).has(axis)) divided = true;
+  }
+  return { stride, divided };
+}
+
+/** Decides how a kernel runs; no axis of it has extent 0. */
+export function planLoop(
+  kernel: LoopKernel,
+  options: PlanOptions = {},
+): LoopPlan {
+  const levels = levelsOf(kernel);
+  const needed = neededValues(kernel);
+  const dependencies = axisDependencies(kernel);
+  const free = kernel.rows.filter((axis) => !options.items?.includes(axis));
+  const costs = [...free, ...kernel.cols]
+    .filter((axis) => axis.extent > 1)
+    .map((axis) => ({
+      axis,
+      cost: costAlong(kernel, dependencies, needed, axis),
+    }));
+  const best = costs.reduceRight(
+    (least, one) => one.cost < least.cost ? one : least,
+    { axis: undefined as Axis | undefined, cost: Infinity },
+  );
+  const vector = best.axis;
+  const cost = vector ? best.cost : kernel.values.length;
+  const vectorInCols = vector !== undefined && kernel.cols.includes(vector);
+  const others = kernel.rows.filter((axis) => axis !== vector);
+  const items = options.items ?? chooseItems(others);
+  const serial = others.filter((axis) => !items.includes(axis));
+  const cols = kernel.cols.filter((axis) => axis !== vector);
+  const unroll = vector ? chooseUnroll(kernel, needed, vector) : 1;
+
+  const axisDepth = new Map<Axis, number>();
+  for (const axis of items) axisDepth.set(axis, 1);
+  let rowDepth = 1;
+  for (const axis of serial) axisDepth.set(axis, ++rowDepth);
+  if (vector && !vectorInCols) axisDepth.set(vector, ++rowDepth);
+  let depthNow = rowDepth;
+  for (const axis of cols) axisDepth.set(axis, ++depthNow);
+  if (vector && vectorInCols) axisDepth.set(vector, ++depthNow);
+
+  const depth: number[] = [];
+  const varying: boolean[] = [];
+  kernel.values.forEach((value, id) => {
+    if (value.op === "reduce") {
+      depth[id] = rowDepth;
+      varying[id] = vector !== undefined && !vectorInCols;
+      return;
+    }
+    const args = argumentsOf(value);
+    const axes = indicesOf(value).flatMap((index) => [...axesOf(index)]);
+    depth[id] = Math.max(
+      0,
+      ...args.map((arg) => depth[arg]!),
+      ...axes.map((axis) => axisDepth.get(axis)!),
+    );
+    varying[id] = args.some((arg) => varying[arg]!) ||
+      axes.some((axis) => axis === vector);
+  });
+  return {
+    kernel,
+    levels,
+    vector,
+    vectorInCols,
+    items,
+    serial,
+    cols,
+    block: vector && !vectorInCols && !options.items
+      ? chooseBlock(vector, items, serial.length, 4 * unroll, cost)
+      : undefined,
+    unroll,
+    axisDepth,
+    rowDepth,
+    depth,
+    varying,
+    needed,
+    cost: cost / INSTRUCTIONS_PER_NS,
+  };
+}
+
+function chooseItems(rows: readonly Axis[]): Axis[] {
+  const items: Axis[] = [];
+  let count = 1;
+  for (const axis of rows) {
+    if (count >= ENOUGH_ITEMS) break;
+    items.push(axis);
+    count *= axis.extent;
+  }
+  return items;
+}
+
+function chooseBlock(
+  vector: Axis,
+  items: readonly Axis[],
+  serial: number,
+  turn: number,
+  cost: number,
+): number | undefined {
+  const count = items.reduce((product, axis) => product * axis.extent, 1);
+  if (serial > 0 || count >= ENOUGH_ITEMS) return undefined;
+  // Cheap elements come in longer blocks.
+  const costEach = cost / (count * vector.extent);
+  const least = Math.max(16, LEAST_BLOCK / Math.max(1, costEach));
+  const wanted = Math.max(least, count * vector.extent / (4 * ENOUGH_ITEMS));
+  const block = Math.ceil(wanted / turn) * turn;
+  return block < vector.extent ? block : undefined;
+}
+
+function chooseUnroll(
+  kernel: LoopKernel,
+  needed: readonly boolean[],
+  vector: Axis,
+): number {
+  const vectors = Math.ceil(vector.extent / 4);
+  const size = kernel.values.reduce(
+    (sum, value, id) => sum + (needed[id] ? sizeOfCode(value, vector) : 0),
+    0,
+  );
+  const most = size <= 24 ? 4 : size <= 60 ? 2 : 1;
+  return Math.min(most, vectors);
+}
+
+function sizeOfCode(value: Value, vector: Axis): number {
+  switch (value.op) {
+    case "const":
+    case "param":
+      return 0;
+    case "load":
+    case "gather":
+      return loadCost(value.index, vector) + 2 * value.bounds.length;
+    default:
+      return operationCost(value);
+  }
+}
+
+function operationCost(value: Value): number {
+  switch (value.op) {
+    case "const":
+    case "param":
+      return 0;
+    case "exp":
+      return 25;
+    case "log":
+      return 35;
+    case "sin":
+    case "cos":
+      return 60;
+    case "threefry":
+      return 70;
+    case "idiv":
+    case "rem":
+      return 60;
+    case "div":
+    case "sqrt":
+      return 5;
+    case "min":
+    case "max":
+    case "round":
+      return value.dtype === "float32" ? 4 : 1;
+    default:
+      return 1;
+  }
+}
+
+function loadCost(index: Index, vector: Axis): number {
+  const { stride, divided } = strideAlong(index, vector);
+  if (divided) return 16;
+  if (stride === 0 || stride === 1) return 1;
+  if (stride === -1) return 2;
+  return stride === 2 ? 3 : 8;
+}
+
+/** Values that reach a store. */
+function neededValues(kernel: LoopKernel): boolean[] {
+  const needed = kernel.values.map(() => false);
+  for (const store of kernel.stores) needed[store.value] = true;
+  for (let id = kernel.values.length - 1; id >= 0; id--) {
+    if (!needed[id]) continue;
+    for (const arg of argumentsOf(kernel.values[id]!)) needed[arg] = true;
+  }
+  return needed;
+}
+
+/** The axes that each value differs along. */
+function axisDependencies(kernel: LoopKernel): ReadonlySet<Axis>[] {
+  const found: Set<Axis>[] = [];
+  const rows = new Set(kernel.rows);
+  kernel.values.forEach((value, id) => {
+    const axes = new Set(
+      indicesOf(value).flatMap((index) => [...axesOf(index)]),
+    );
+    for (const arg of argumentsOf(value)) {
+      for (const axis of found[arg]!) axes.add(axis);
+    }
+    found[id] = value.op === "reduce" ? axes.intersection(rows) : axes;
+  });
+  return found;
+}
+
+/** Instructions that the kernel takes if `vector` runs four at a time. */
+function costAlong(
+  kernel: LoopKernel,
+  dependencies: readonly ReadonlySet<Axis>[],
+  needed: readonly boolean[],
+  vector: Axis,
+): number {
+  const turns = (axes: Iterable<Axis>) => {
+    let count = 1;
+    for (const axis of axes) {
+      count *= axis === vector ? Math.ceil(axis.extent / 4) : axis.extent;
+    }
+    return count;
+  };
+  const all = (id: ValueId) => dependencies[id]!;
+  let cost = 0;
+  kernel.values.forEach((value, id) => {
+    if (!needed[id]) return;
+    switch (value.op) {
+      case "load":
+      case "gather":
+      case "index":
+      case "inside": {
+        const bounds = "bounds" in value ? value.bounds : [];
+        const checks = bounds.reduce(
+          (sum, { index }) => {
+            const along = strideAlong(index, vector);
+            if (along.divided) return sum + 10;
+            return sum + (along.stride === 0 ? 0.5 : 3);
+          },
+          0,
+        );
+        const load = value.op === "load"
+          ? loadCost(value.index, vector)
+          : value.op === "gather"
+          ? gatherCost(value.index, all(value.at).has(vector), vector)
+          : 1;
+        cost += (load + checks) * turns(all(id));
+        break;
+      }
+      case "reduce": {
+        const combine = value.reducer === "sum" || value.reducer === "prod"
+          ? 1
+          : 3;
+        cost += combine * turns([...kernel.rows, ...kernel.cols]);
+        // Lanes are combined at the end of each row.
+        if (kernel.cols.includes(vector)) cost += 8 * turns(kernel.rows);
+        break;
+      }
+      default:
+        cost += operationCost(value) * turns(all(id));
+    }
+  });
+  for (const { index, value } of kernel.stores) {
+    const axes = new Set(all(value)).union(axesOf(index));
+    cost += loadCost(index, vector) * turns(axes);
+  }
+  // The loop itself.
+  return cost + 2 * turns([...kernel.rows, ...kernel.cols]);
+}
+
+function gatherCost(index: Index, chosen: boolean, vector: Axis): number {
+  return chosen ? 14 : 2 + loadCost(index, vector);
+}
