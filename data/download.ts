@@ -82,7 +82,7 @@ export async function download(
     } catch (error) {
       options.signal?.throwIfAborted();
       failures.push(
-        new Error(`${url}: ${messageOf(error)}`, { cause: error }),
+        new Error(`${url}: ${messageOf(error, url)}`, { cause: error }),
       );
     }
   }
@@ -93,12 +93,11 @@ export async function download(
   );
 }
 
-/** What went wrong: `fetch` hides the reason in its cause. */
-function messageOf(error: unknown): string {
+/** What went wrong: `fetch` hides the reason in its cause, behind the URL. */
+function messageOf(error: unknown, url: string): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error
-    ? `${error.message}: ${error.cause.message}`
-    : error.message;
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.replace(`error sending request for url (${url}): `, "");
 }
 
 async function fetchTo(

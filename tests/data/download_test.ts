@@ -116,3 +116,20 @@ Deno.test("download() ends with the reason of its signal", async () => {
   assertEquals(got, reason);
   assertEquals(folder.list(), []);
 });
+
+Deno.test("download() says in one part why a server cannot be reached", async () => {
+  using folder = new TempFolder();
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  const url = `http://127.0.0.1:${port}/abc`;
+  const error = await assertRejects(
+    () =>
+      download(
+        { name: "abc", bytes: 3, sha256: ABC, urls: [url] },
+        `${folder.path}/abc`,
+      ),
+    AggregateError,
+  );
+  assertEquals(error.message.split(url).length, 2);
+});
