@@ -49,10 +49,19 @@ export function positions(shape: Shape, axis: number): Node {
   return expand(reshape(iota(shape[axis]!), lone), shape);
 }
 
+/** The movement of a node that is still to be computed from its input. */
+function openMovement(node: Node): Movement["kind"] | undefined {
+  return node.op.kind === "move" && node.storage === undefined && !node.freed
+    ? node.op.movement.kind
+    : undefined;
+}
+
 /** The value of a node that is the same constant everywhere. */
 export function constantValue(node: Node): number | undefined {
-  while (node.op.kind === "move" && node.op.movement.kind !== "pad") {
-    if (node.op.movement.kind === "unwindow") return undefined;
+  for (;;) {
+    const kind = openMovement(node);
+    if (kind === "pad" || kind === "unwindow") return undefined;
+    if (kind === undefined) break;
     node = node.inputs[0]!;
   }
   return node.op.kind === "const" && node.op.structural
@@ -101,8 +110,7 @@ function move(movement: Movement, node: Node, shape: Shape): Node {
 /** The same elements under another shape. */
 export function reshape(node: Node, shape: Shape): Node {
   while (
-    node.op.kind === "move" && node.op.movement.kind === "reshape" &&
-    !node.storage
+    openMovement(node) === "reshape"
   ) {
     node = node.inputs[0]!;
   }
@@ -112,27 +120,23 @@ export function reshape(node: Node, shape: Shape): Node {
 
 /** Axis `a` of the result is axis `axes[a]`. */
 export function permute(node: Node, axes: readonly number[]): Node {
+  const { op } = node;
   if (
-    node.op.kind === "move" && node.op.movement.kind === "permute" &&
-    !node.storage
+    op.kind === "move" && op.movement.kind === "permute" && openMovement(node)
   ) {
-    const inner = node.op.movement.axes;
+    const inner = op.movement.axes;
     return permute(node.inputs[0]!, axes.map((axis) => inner[axis]!));
   }
   if (axes.every((axis, at) => axis === at)) return node;
-  return move(
-    { kind: "permute", axes },
-    node,
-    axes.map((axis) => node.shape[axis]!),
-  );
+  const shape = axes.map((axis) => node.shape[axis]!);
+  return move({ kind: "permute", axes }, node, shape);
 }
 
 /** Repeats axes of size 1. */
 export function expand(node: Node, shape: Shape): Node {
   if (sameShape(node.shape, shape)) return node;
   if (
-    node.op.kind === "move" && node.op.movement.kind === "expand" &&
-    !node.storage
+    openMovement(node) === "expand"
   ) {
     node = node.inputs[0]!;
   }

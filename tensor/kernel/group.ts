@@ -144,6 +144,9 @@ const SMALL = 16384;
 /** Nodes a kernel may compute. */
 const MAX_MEMBERS = 192;
 
+/** Kinds of node that have a kernel of their own and read by address. */
+const SINGLES: ReadonlySet<string> = new Set(["scan", "sort", "scatter"]);
+
 /** The node whose storage holds this one's elements in order, seen as it is. */
 export function underReshapes(node: Node): Node {
   while (
@@ -181,7 +184,7 @@ class Grouper {
   readonly #groups: Group[] = [];
   readonly #home = new Map<Node, Group>();
   readonly #level = new Map<Node, Level>();
-  /** Read by address, so that no kernel may compute it on the fly. */
+  /** Wanted in memory: results, and what is read by address. */
   readonly #addressed = new Set<Node>();
   readonly #sorts = new Map<string, Group>();
   /** What each node of a group is computed from. */
@@ -194,8 +197,18 @@ class Grouper {
 
   run(): Grouping {
     const { order, roots } = this.#program;
-    for (const node of order) this.#place(node);
-    for (const root of roots) this.#contiguous(root);
+    for (const root of roots) this.#addressed.add(underReshapes(root));
+    for (const node of order) {
+      const { kind } = node.op;
+      const read = kind === "gather" ? node.inputs.slice(0, 1) : node.inputs;
+      if (kind !== "gather" && !SINGLES.has(kind)) continue;
+      for (const input of read) this.#addressed.add(underReshapes(input));
+    }
+    for (const node of order) {
+      this.#place(node);
+      // Before anything that uses it is placed, so that it will be loaded.
+      if (this.#addressed.has(node)) this.#materialize(node);
+    }
     const stored = this.#chooseStores();
     return {
       groups: this.#sorted(),
@@ -295,7 +308,7 @@ class Grouper {
     // Made of constants and positions alone: each kernel computes its own.
     if (found.length === 0 && node.op.kind === "map") return;
     if (node.op.kind === "gather") {
-      found.push(this.#contiguous(node.inputs[0]!));
+      found.push(underReshapes(node.inputs[0]!));
     }
     const candidates = new Set<Group>();
     for (const used of found) {
@@ -405,7 +418,7 @@ class Grouper {
   }
 
   #placeSingle(node: Node): void {
-    const uses = node.inputs.map((input) => this.#contiguous(input));
+    const uses = node.inputs.map(underReshapes);
     if (node.op.kind === "sort") {
       const { descending } = node.op;
       const input = this.#program.order.indexOf(uses[0]!);
@@ -419,18 +432,14 @@ class Grouper {
     this.#join(node, this.#newGroup("single", node.shape), "full", uses);
   }
 
-  /** The node, under reshapes, that will hold a value in memory, in order. */
-  #contiguous(node: Node): Node {
-    const base = underReshapes(node);
-    if (base.op.kind !== "source" && !this.#home.has(base)) {
-      const group = this.#newGroup("map", base.shape);
-      const uses: Node[] = [];
-      const indices = group.indicesAt("full", base.shape);
-      this.#traceInputs(base, indices, (used) => uses.push(used));
-      this.#join(base, group, "full", uses);
-    }
-    this.#addressed.add(base);
-    return base;
+  /** Gives a node that no kernel computes yet a kernel that writes it. */
+  #materialize(node: Node): void {
+    if (node.op.kind === "source" || this.#home.has(node)) return;
+    const group = this.#newGroup("map", node.shape);
+    const uses: Node[] = [];
+    const indices = group.indicesAt("full", node.shape);
+    this.#traceInputs(node, indices, (used) => uses.push(used));
+    this.#join(node, group, "full", uses);
   }
 
   /** Sees a reduction as a matrix product, if it is one. */
