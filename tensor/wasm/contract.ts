@@ -16,7 +16,8 @@ import type { Callable, Local, ModuleBuilder } from "./assembler.ts";
 import { emitEpilogue } from "./contract_epilogue.ts";
 import { type Layout, layoutOf, rowBytesOf } from "./contract_layout.ts";
 import { emitFor } from "./contract_loops.ts";
-import { emitPack } from "./contract_pack.ts";
+import type { Operand } from "./contract_layout.ts";
+import { emitPackPanel, emitPackRows } from "./contract_pack.ts";
 import { Helpers } from "./helpers.ts";
 import { LaneTable } from "./lane_table.ts";
 import type { Target } from "./math.ts";
@@ -138,23 +139,19 @@ class ContractEmitter {
     this.#columnTable = columnTable;
     const thread = module.importFunction("env", "thread", [], ["i32"]);
     const helpers = new Helpers(module, target);
-    const common = { kernel, columns: columnTable };
+    const source = ({ value, along }: Operand, table: LaneTable) => ({
+      kernel,
+      value,
+      along,
+      lanes: table,
+      columns: columnTable,
+    });
+    const rowSource = source(rows, rowTable);
+    const laneSource = source(lanes, laneTable);
     this.#call = {
       thread,
-      packRows: emitPack(module, helpers, {
-        ...common,
-        value: rows.value,
-        along: rows.along,
-        lanes: rowTable,
-        layout: { kind: "rows", rowBytes: this.#rowBytes },
-      }),
-      packPanel: emitPack(module, helpers, {
-        ...common,
-        value: lanes.value,
-        along: lanes.along,
-        lanes: laneTable,
-        layout: { kind: "panel", quads: tileQuads },
-      }),
+      packRows: emitPackRows(module, helpers, rowSource, this.#rowBytes),
+      packPanel: emitPackPanel(module, helpers, laneSource, tileQuads),
       epilogue: emitEpilogue(
         module,
         helpers,

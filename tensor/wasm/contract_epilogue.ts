@@ -61,7 +61,7 @@ export function emitEpilogue(
           context,
           scope,
           new TableReader(f, row, 0),
-          contiguous,
+          { contiguous, interior: false },
           new Map([[kernel.contract!.product, sum]]),
         );
         for (const store of stores) values.value(store.value);

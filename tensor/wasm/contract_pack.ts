@@ -5,272 +5,241 @@
  * @module
  */
 
-import type { LoopKernel, ValueId } from "../kernel/kernel.ts";
-import type {
-  Callable,
-  FunctionBuilder,
-  Local,
-  ModuleBuilder,
-} from "./assembler.ts";
+import type { Callable, Local, ModuleBuilder } from "./assembler.ts";
 import { emitFor } from "./contract_loops.ts";
-import type { Helpers } from "./helpers.ts";
-import type { LaneTable } from "./lane_table.ts";
 import {
+  emitColumnQuads,
+  emitEachColumn,
+  emitTranspose,
+  type OperandCode,
+  operandCode,
+  type OperandSource,
+} from "./contract_operand.ts";
+import type { Helpers } from "./helpers.ts";
+import {
+  alwaysContiguous,
   emitContiguous,
-  type OuterScope,
-  type QuadContext,
-  QuadValues,
-  TableReader,
+  emitInterior,
+  hasBounds,
 } from "./quad_values.ts";
-
-/** What is packed, and how. */
-export interface Packing {
-  /** Whose operand. */
-  readonly kernel: LoopKernel;
-  /** Which value it is. */
-  readonly value: ValueId;
-  /** Its own axes. */
-  readonly lanes: LaneTable;
-  /** The columns. */
-  readonly columns: LaneTable;
-  /** What four elements that are computed together are neighbours in. */
-  readonly along: "lanes" | "columns";
-  /**
-   * A panel has for each column `quads` vectors of lanes; in rows each lane has
-   * its columns as neighbours, `rowBytes` behind those of the lane before.
-   */
-  readonly layout:
-    | { readonly kind: "panel"; readonly quads: number }
-    | { readonly kind: "rows"; readonly rowBytes: number };
-}
-
-/**
- * Adds the function `(frame, lanes, columns, to, laneCount, columnCount)`:
- * `lanes` and `columns` point into the tables. It may write up to three lanes
- * and three columns more than there are.
- */
-export function emitPack(
-  module: ModuleBuilder,
-  helpers: Helpers,
-  packing: Packing,
-): Callable {
-  const params = ["i32", "i32", "i32", "i32", "i32", "i32"] as const;
-  const { kernel, lanes, columns, along, layout } = packing;
-  return module.function(undefined, params, [], (f) => {
-    const frame = f.params[0]!;
-    const byLanes = along === "lanes";
-    const context: QuadContext = {
-      f,
-      kernel,
-      helpers,
-      frame,
-      vector: byLanes ? lanes : columns,
-      scalar: byLanes ? columns : lanes,
-      home: byLanes ? "vector" : "scalar",
-      inner: byLanes ? "scalar" : "vector",
-    };
-    if (layout.kind === "panel") {
-      if (byLanes) emitPanelByLanes(context, packing.value, layout.quads);
-      else emitPanelByColumns(context, packing.value, layout.quads);
-    } else if (byLanes) {
-      emitRowsByLanes(context, packing.value, layout.rowBytes);
-    } else emitRowsByColumns(context, packing.value, layout.rowBytes);
-  });
-}
 
 type Params = [Local, Local, Local, Local, Local, Local];
 
-function outerScope(f: FunctionBuilder, pointer: Local, lane = 0): OuterScope {
-  const hole = f.hole();
-  const reader = new TableReader(f, pointer, lane, hole);
-  return { hole, reader, known: new Map() };
+const PARAMS = ["i32", "i32", "i32", "i32", "i32", "i32"] as const;
+
+/**
+ * Adds the function `(frame, lanes, columns, to, laneCount, columnCount)` that
+ * writes rows: each lane has its columns as neighbours, `rowBytes` behind those
+ * of the lane before. `lanes` and `columns` point into the tables. It may write
+ * up to three lanes and three columns more than there are.
+ */
+export function emitPackRows(
+  module: ModuleBuilder,
+  helpers: Helpers,
+  source: OperandSource,
+  rowBytes: number,
+): Callable {
+  return module.function(undefined, PARAMS, [], (f) => {
+    const [frame, lanes, columns, to, laneCount, columnCount] = f
+      .params as Params;
+    const code = operandCode(f, helpers, source, frame, lanes, columns);
+    const row = f.local("i32");
+    const byLanes = source.along === "lanes";
+    emitFor(f, row, laneCount, byLanes ? 4 : 1, () => {
+      emitInteriorVersions(code, lanes, (interior) => {
+        if (byLanes) emitRowQuad(code, to, columnCount, rowBytes, interior);
+        else emitRow(code, to, columnCount, interior);
+      });
+      f.get(lanes).i32(byLanes ? 16 : 4).op("i32.add").set(lanes);
+      f.get(to).i32(byLanes ? 4 * rowBytes : rowBytes).op("i32.add").set(to);
+    });
+  });
 }
 
-/** Runs `body` with true if the four lanes at `pointer` are contiguous. */
-function emitVersions(
-  context: QuadContext,
-  pointer: Local,
-  value: ValueId,
-  body: (contiguous: boolean) => void,
+/**
+ * Adds the function `(frame, lanes, columns, to, laneCount, columnCount)` that
+ * writes one panel: for each column, `quads` vectors of lanes. `laneCount` is
+ * not used.
+ */
+export function emitPackPanel(
+  module: ModuleBuilder,
+  helpers: Helpers,
+  source: OperandSource,
+  quads: number,
+): Callable {
+  return module.function(undefined, PARAMS, [], (f) => {
+    const [frame, lanes, columns, to, laneCount, columnCount] = f
+      .params as Params;
+    const code = operandCode(f, helpers, source, frame, lanes, columns);
+    f.i32(4 * quads).set(laneCount);
+    if (source.along === "lanes") {
+      emitPanelByLanes(code, to, laneCount, columnCount, quads);
+    } else emitPanelByColumns(code, to, laneCount, columnCount, quads);
+  });
+}
+
+/** Runs `body` with whether all bounds hold in the four lanes at `lanes`. */
+function emitInteriorVersions(
+  code: OperandCode,
+  lanes: Local,
+  body: (interior: boolean) => void,
 ): void {
-  if (emitContiguous(context, pointer, [value])) {
-    context.f.if(() => body(true), () => body(false));
+  const { f, source } = code;
+  if (!hasBounds(source.kernel, source.value)) return body(true);
+  if (emitInterior(code.byLanes, "vector", lanes, [source.value])) {
+    f.if(() => body(true), () => body(false));
   } else body(false);
 }
 
 function emitPanelByLanes(
-  context: QuadContext,
-  value: ValueId,
+  code: OperandCode,
+  to: Local,
+  laneCount: Local,
+  columnCount: Local,
   quads: number,
 ): void {
-  const { f } = context;
-  const [, lanes, columns, to, laneCount, columnCount] = f.params as Params;
-  const column = f.local("i32");
+  const { f, lanes, source } = code;
   const target = f.local("i32");
-  const at = f.local("i32");
-  const copy = (contiguous: boolean, width: number) => {
-    const scopes = Array.from(
-      { length: width },
-      (_, quad) => outerScope(f, lanes, 4 * quad),
-    );
-    f.get(columns).set(column);
+  const copy = (contiguous: boolean, interior: boolean, width: number) => {
     f.get(to).set(target);
-    emitFor(f, at, columnCount, 1, () => {
-      const reader = new TableReader(f, column, 0);
-      scopes.forEach((scope, quad) => {
-        const values = new QuadValues(context, scope, reader, contiguous);
-        const local = values.value(value);
-        f.get(target).get(local).memory("v128.store", 16 * quad);
-      });
-      f.get(column).i32(4).op("i32.add").set(column);
-      f.get(target).i32(16 * quads).op("i32.add").set(target);
-    });
+    emitEachColumn(
+      code,
+      columnCount,
+      width,
+      { contiguous, interior },
+      (quad, column, vector) => {
+        const offset = 16 * (quads * column + quad);
+        f.get(target).get(vector).memory("v128.store", offset);
+      },
+      (count) => {
+        f.get(target).i32(16 * quads * count).op("i32.add").set(target);
+      },
+    );
   };
   const each = () => {
-    const quad = f.local("i32");
-    f.i32(4 * quads).set(laneCount);
-    emitFor(f, quad, laneCount, 4, () => {
-      emitVersions(context, lanes, value, (contiguous) => {
-        copy(contiguous, 1);
+    const lane = f.local("i32");
+    emitFor(f, lane, laneCount, 4, () => {
+      emitInteriorVersions(code, lanes, (interior) => {
+        if (emitContiguous(code.byLanes, lanes, [source.value])) {
+          f.if(() => copy(true, interior, 1), () => copy(false, interior, 1));
+        } else copy(false, interior, 1);
       });
       f.get(lanes).i32(16).op("i32.add").set(lanes);
       f.get(to).i32(16).op("i32.add").set(to);
     });
   };
   // All quads together read whole cache lines.
-  const pointer = f.local("i32");
-  const all = f.local("i32");
-  f.i32(1).set(all);
-  for (let quad = 0; quad < quads; quad++) {
-    f.get(lanes).i32(16 * quad).op("i32.add").set(pointer);
-    if (!emitContiguous(context, pointer, [value])) return each();
-    f.get(all).op("i32.and").set(all);
-  }
-  f.get(all).if(() => copy(true, quads), each);
+  if (emitPlainPanel(code, quads)) f.if(() => copy(true, true, quads), each);
+  else each();
 }
 
 function emitPanelByColumns(
-  context: QuadContext,
-  value: ValueId,
+  code: OperandCode,
+  to: Local,
+  laneCount: Local,
+  columnCount: Local,
   quads: number,
 ): void {
-  const { f } = context;
-  const [, lanes, columns, to, laneCount, columnCount] = f.params as Params;
-  const quad = f.local("i32");
-  const column = f.local("i32");
+  const { f, lanes } = code;
+  const lane = f.local("i32");
   const target = f.local("i32");
-  const at = f.local("i32");
-  f.i32(4 * quads).set(laneCount);
-  emitFor(f, quad, laneCount, 4, () => {
-    const scopes = [0, 1, 2, 3].map((lane) => outerScope(f, lanes, lane));
-    f.get(columns).set(column);
-    f.get(to).set(target);
-    emitFor(f, at, columnCount, 4, () => {
-      emitVersions(context, column, value, (contiguous) => {
-        const reader = new TableReader(f, column, 0);
-        const vectors = scopes.map((scope) =>
-          new QuadValues(context, scope, reader, contiguous).value(value)
-        );
-        emitTranspose(f, vectors).forEach((vector, i) => {
-          f.get(target).get(vector).memory("v128.store", 16 * quads * i);
+  emitFor(f, lane, laneCount, 4, () => {
+    emitInteriorVersions(code, lanes, (interior) => {
+      f.get(to).set(target);
+      emitColumnQuads(code, columnCount, interior, [0, 1, 2, 3], (vectors) => {
+        emitTranspose(f, vectors).forEach((vector, column) => {
+          f.get(target).get(vector);
+          f.memory("v128.store", 16 * quads * column);
         });
+        f.get(target).i32(64 * quads).op("i32.add").set(target);
       });
-      f.get(column).i32(16).op("i32.add").set(column);
-      f.get(target).i32(64 * quads).op("i32.add").set(target);
     });
     f.get(lanes).i32(16).op("i32.add").set(lanes);
     f.get(to).i32(16).op("i32.add").set(to);
   });
 }
 
-function emitRowsByColumns(
-  context: QuadContext,
-  value: ValueId,
-  rowBytes: number,
+function emitRow(
+  code: OperandCode,
+  to: Local,
+  columnCount: Local,
+  interior: boolean,
 ): void {
-  const { f } = context;
-  const [, lanes, columns, to, laneCount, columnCount] = f.params as Params;
-  const row = f.local("i32");
-  const column = f.local("i32");
+  const { f } = code;
   const target = f.local("i32");
-  const at = f.local("i32");
-  emitFor(f, row, laneCount, 1, () => {
-    const scope = outerScope(f, lanes);
-    f.get(columns).set(column);
+  f.get(to).set(target);
+  emitColumnQuads(code, columnCount, interior, [0], ([vector]) => {
+    f.get(target).get(vector!).memory("v128.store");
+    f.get(target).i32(16).op("i32.add").set(target);
+  });
+}
+
+function emitRowQuad(
+  code: OperandCode,
+  to: Local,
+  columnCount: Local,
+  rowBytes: number,
+  interior: boolean,
+): void {
+  const { f, lanes, source } = code;
+  const target = f.local("i32");
+  const rounded = f.local("i32");
+  const copy = (contiguous: boolean) => {
     f.get(to).set(target);
-    emitFor(f, at, columnCount, 4, () => {
-      emitVersions(context, column, value, (contiguous) => {
-        const reader = new TableReader(f, column, 0);
-        const values = new QuadValues(context, scope, reader, contiguous);
-        const local = values.value(value);
-        f.get(target).get(local).memory("v128.store");
-      });
-      f.get(column).i32(16).op("i32.add").set(column);
-      f.get(target).i32(16).op("i32.add").set(target);
-    });
-    f.get(lanes).i32(4).op("i32.add").set(lanes);
-    f.get(to).i32(rowBytes).op("i32.add").set(to);
-  });
-}
-
-function emitRowsByLanes(
-  context: QuadContext,
-  value: ValueId,
-  rowBytes: number,
-): void {
-  const { f } = context;
-  const [, lanes, columns, to, laneCount, columnCount] = f.params as Params;
-  const row = f.local("i32");
-  const column = f.local("i32");
-  const target = f.local("i32");
-  const at = f.local("i32");
-  emitFor(f, row, laneCount, 4, () => {
-    emitVersions(context, lanes, value, (contiguous) => {
-      const scope = outerScope(f, lanes);
-      f.get(columns).set(column);
-      f.get(to).set(target);
-      emitFor(f, at, columnCount, 4, () => {
-        const vectors = [0, 1, 2, 3].map((lane) => {
-          const reader = new TableReader(f, column, lane);
-          return new QuadValues(context, scope, reader, contiguous)
-            .value(value);
+    // The table has the last column again behind the last.
+    f.get(columnCount).i32(3).op("i32.add").i32(-4).op("i32.and").set(rounded);
+    const held: Local[] = [];
+    emitEachColumn(
+      code,
+      rounded,
+      1,
+      { contiguous, interior },
+      (_, column, vector) => {
+        held[column] = vector;
+      },
+      () => {
+        emitTranspose(f, held).forEach((vector, row) => {
+          f.get(target).get(vector).memory("v128.store", rowBytes * row);
         });
-        emitTranspose(f, vectors).forEach((vector, i) => {
-          f.get(target).get(vector).memory("v128.store", rowBytes * i);
-        });
-        f.get(column).i32(16).op("i32.add").set(column);
         f.get(target).i32(16).op("i32.add").set(target);
-      });
-    });
-    f.get(lanes).i32(16).op("i32.add").set(lanes);
-    f.get(to).i32(4 * rowBytes).op("i32.add").set(to);
-  });
+      },
+      4,
+    );
+  };
+  if (emitContiguous(code.byLanes, lanes, [source.value])) {
+    f.if(() => copy(true), () => copy(false));
+  } else copy(false);
 }
 
-/** Vector i of the result has lane i of each vector. */
-function emitTranspose(f: FunctionBuilder, rows: readonly Local[]): Local[] {
-  const [a, b, c, d] = rows as [Local, Local, Local, Local];
-  const combine = (
-    x: Local,
-    y: Local,
-    lanes: readonly [number, number, number, number],
-  ) => {
-    const result = f.local("v128");
-    f.get(x).get(y).shuffle(...lanes).set(result);
-    return result;
-  };
-  const [abLow, abHigh] = [
-    combine(a, b, [0, 4, 1, 5]),
-    combine(a, b, [2, 6, 3, 7]),
-  ];
-  const [cdLow, cdHigh] = [
-    combine(c, d, [0, 4, 1, 5]),
-    combine(c, d, [2, 6, 3, 7]),
-  ];
-  return [
-    combine(abLow, cdLow, [0, 1, 4, 5]),
-    combine(abLow, cdLow, [2, 3, 6, 7]),
-    combine(abHigh, cdHigh, [0, 1, 4, 5]),
-    combine(abHigh, cdHigh, [2, 3, 6, 7]),
-  ];
+/**
+ * Pushes 1 if the whole panel at the code's lanes can be read without a look
+ * at bounds or single lanes. Returns false, and pushes nothing, if none can.
+ */
+export function emitPlainPanel(code: OperandCode, quads: number): boolean {
+  const { f, lanes, source, byLanes, byColumns } = code;
+  const { kernel, value, along } = source;
+  const bounds = hasBounds(kernel, value);
+  if (along === "columns") {
+    if (!alwaysContiguous(kernel, [value], byColumns.vector.side)) return false;
+    if (!bounds) {
+      f.i32(1);
+      return true;
+    }
+  }
+  const pointer = f.local("i32");
+  const all = f.local("i32");
+  f.i32(1).set(all);
+  for (let quad = 0; quad < quads; quad++) {
+    f.get(lanes).i32(16 * quad).op("i32.add").set(pointer);
+    if (along === "lanes") {
+      if (!emitContiguous(byLanes, pointer, [value])) return false;
+      f.get(all).op("i32.and").set(all);
+    }
+    if (bounds) {
+      if (!emitInterior(byLanes, "vector", pointer, [value])) return false;
+      f.get(all).op("i32.and").set(all);
+    }
+  }
+  f.get(all);
+  return true;
 }

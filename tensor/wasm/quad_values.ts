@@ -22,6 +22,7 @@ import {
   evaluateIndex,
   type Index,
   isDivision,
+  linear,
 } from "../view.ts";
 import type { FunctionBuilder, Hole, Local } from "./assembler.ts";
 import type { Helpers } from "./helpers.ts";
@@ -41,6 +42,7 @@ export class TableReader {
   readonly #offset: number;
   readonly #hole: Hole | undefined;
   readonly #words = new Map<number, Local>();
+  readonly #splats = new Map<number, Local>();
   readonly #vectors = new Map<number, Local>();
 
   /**
@@ -57,26 +59,31 @@ export class TableReader {
   }
 
   /** The word of an entry, of one lane. */
-  word(entry: number): Local {
-    return this.#read(this.#words, entry, "i32");
+  word(entry: number, lane: number = 0): Local {
+    return this.#read(this.#words, entry + 4 * lane, "i32.load");
+  }
+
+  /** The same in four lanes. */
+  splat(entry: number): Local {
+    return this.#read(this.#splats, entry, "v128.load32_splat");
   }
 
   /** The words of an entry, of four lanes. */
   vector(entry: number): Local {
-    return this.#read(this.#vectors, entry, "v128");
+    return this.#read(this.#vectors, entry, "v128.load");
   }
 
   #read(
     known: Map<number, Local>,
     entry: number,
-    type: "i32" | "v128",
+    op: "i32.load" | "v128.load" | "v128.load32_splat",
   ): Local {
     const present = known.get(entry);
     if (present) return present;
-    const local = this.#f.local(type);
+    const local = this.#f.local(op === "i32.load" ? "i32" : "v128");
     const load = () => {
       this.#f.get(this.#pointer);
-      this.#f.memory(`${type}.load`, entry + this.#offset).set(local);
+      this.#f.memory(op, entry + this.#offset).set(local);
     };
     if (this.#hole) this.#f.fill(this.#hole, load);
     else load();
@@ -129,6 +136,14 @@ interface Sum {
   }[];
 }
 
+/** What is known of a place, so that less has to be computed there. */
+export interface Place {
+  /** {@link emitContiguous} has held for all loads and stores. */
+  readonly contiguous: boolean;
+  /** {@link emitInterior} has held for all loads. */
+  readonly interior: boolean;
+}
+
 interface Mask {
   /** 0 or 1 for all lanes. */
   readonly uniform: Local | undefined;
@@ -141,31 +156,28 @@ export class QuadValues {
   readonly #context: QuadContext;
   readonly #outer: OuterScope;
   readonly #inner: TableReader;
-  readonly #contiguous: boolean;
+  readonly #place: Place;
   readonly #known: Map<ValueId, Local>;
-  readonly #axes: { vector: Set<Axis>; scalar: Set<Axis> };
 
   /**
    * @param context What stays the same in the function.
    * @param outer What is computed before the loop.
    * @param inner Reads the table of the side that changes.
-   * @param contiguous Whether {@link emitContiguous} has held for all loads and
-   * stores here.
+   * @param place What is known of it.
    * @param given Values that are known from elsewhere.
    */
   constructor(
     context: QuadContext,
     outer: OuterScope,
     inner: TableReader,
-    contiguous: boolean,
+    place: Place,
     given: ReadonlyMap<ValueId, Local> = new Map(),
   ) {
     this.#context = context;
     this.#outer = outer;
     this.#inner = inner;
-    this.#contiguous = contiguous;
+    this.#place = place;
     this.#known = new Map(given);
-    this.#axes = axesOfContext(context);
   }
 
   /** Computes a value, and what it needs, once; gives four lanes. */
@@ -208,7 +220,7 @@ export class QuadValues {
       value = word;
     }
     const sum = splitIndex(this.#context, store.index, 4, store.buffer);
-    if (this.#contiguous && isCandidate(this.#context, store.index, sum)) {
+    if (this.#isContiguous(store.index, sum)) {
       this.#emitFirstLane(sum);
       f.get(value).memory("v128.store");
       return;
@@ -278,12 +290,12 @@ export class QuadValues {
   #emitLoad(value: Value & { op: "load" }): void {
     const { f } = this.#context;
     const sum = splitIndex(this.#context, value.index, 4, value.buffer);
-    const mask = this.#mask(value.bounds);
+    const mask = this.#mask(this.#place.interior ? [] : value.bounds);
     const { uniform } = sum;
-    const first = uniform ||
-      this.#contiguous && isCandidate(this.#context, value.index, sum);
-    if (!first) {
-      this.#emitLanes(() => this.#emitVector(sum), value.buffer, mask);
+    if (!uniform && !this.#isContiguous(value.index, sum)) {
+      if (mask.uniform || mask.lanes || sum.mixed.length > 0) {
+        this.#emitLanes(() => this.#emitVector(sum), value.buffer, mask);
+      } else this.#emitWords(sum);
       return;
     }
     this.#emitFirstLane(sum);
@@ -319,6 +331,26 @@ export class QuadValues {
     );
   }
 
+  #isContiguous(index: Index, sum: Sum): boolean {
+    return this.#place.contiguous && isCandidate(this.#context, index, sum);
+  }
+
+  /** Pushes the words at four places that differ on the vector side. */
+  #emitWords({ vector, scalar }: Sum): void {
+    const { f } = this.#context;
+    const result = f.local("v128");
+    for (let lane = 0; lane < 4; lane++) {
+      f.get(this.#reader("vector").word(vector!, lane));
+      if (scalar !== undefined) {
+        f.get(this.#reader("scalar").word(scalar)).op("i32.add");
+      }
+      if (lane === 0) f.memory("v128.load32_zero");
+      else f.get(result).memoryLane("v128.load32_lane", lane);
+      f.set(result);
+    }
+    f.get(result);
+  }
+
   /** Pushes the words at four addresses, 0 where the mask is not set. */
   #emitLanes(push: () => void, buffer: number, mask: Mask): void {
     const { f } = this.#context;
@@ -347,18 +379,17 @@ export class QuadValues {
     let uniform: Local | undefined;
     let lanes: Local | undefined;
     for (const { index, low, high } of bounds) {
-      const sum = splitIndex(this.#context, index, 1);
+      const sum = splitIndex(this.#context, shifted(index, -low), 1);
       if (sum.uniform) {
         const both = f.local("i32");
         this.#emitFirstLane(sum);
-        f.i32(low).op("i32.sub").i32(high - low).op("i32.lt_u");
+        f.i32(high - low).op("i32.lt_u");
         if (uniform) f.get(uniform).op("i32.and");
         f.set(both);
         uniform = both;
       } else {
         const both = f.local("v128");
         this.#emitVector(sum);
-        if (low !== 0) f.i32x4(low).op("i32x4.sub");
         f.i32x4(high - low).op("i32x4.lt_u");
         if (lanes) f.get(lanes).op("v128.and");
         f.set(both);
@@ -409,7 +440,7 @@ export class QuadValues {
     const { f } = this.#context;
     if (vector !== undefined) f.get(this.#reader("vector").vector(vector));
     if (scalar !== undefined) {
-      f.get(this.#reader("scalar").word(scalar)).op("i32x4.splat");
+      f.get(this.#reader("scalar").splat(scalar));
       if (vector !== undefined) f.op("i32x4.add");
     }
     for (const { division, factor, of } of mixed) {
@@ -441,7 +472,9 @@ function emitVectorDivision(
 /**
  * Pushes 1 if the four lanes at `pointer` of the vector side's table are
  * neighbours in memory, in every load and store of `ids` and `stores` of which
- * that can be; 0 otherwise. Writes nothing and returns false if none can.
+ * that can be; 0 otherwise.
+ *
+ * @returns false, and pushes nothing, if there are none of which it can be.
  */
 export function emitContiguous(
   context: QuadContext,
@@ -455,10 +488,7 @@ export function emitContiguous(
     const sum = splitIndex(context, index, 4, buffer);
     if (isCandidate(context, index, sum)) entries.add(sum.vector!);
   };
-  for (const id of reachable(kernel, ids)) {
-    const value = kernel.values[id]!;
-    if (value.op === "load") consider(value.index, value.buffer);
-  }
+  for (const load of loadsOf(kernel, ids)) consider(load.index, load.buffer);
   for (const store of stores) consider(store.index, store.buffer);
   let first = true;
   for (const entry of entries) {
@@ -472,18 +502,98 @@ export function emitContiguous(
   return !first;
 }
 
+/**
+ * Pushes 1 if all bounds of the loads of `ids` hold for the four lanes at
+ * `pointer` of the lanes' table, wherever the columns are; 0 otherwise.
+ *
+ * @returns false, and pushes nothing, if there are no bounds or no such lanes.
+ */
+export function emitInterior(
+  context: QuadContext,
+  lanes: "vector" | "scalar",
+  pointer: Local,
+  ids: readonly ValueId[],
+): boolean {
+  const { f, kernel } = context;
+  const columns = new Set(
+    context[lanes === "vector" ? "scalar" : "vector"].side.axes,
+  );
+  const checks = new Map<string, () => void>();
+  for (const load of loadsOf(kernel, ids)) {
+    for (const { index, low, high } of load.bounds) {
+      const sum = splitIndex(context, shifted(index, -low), 1);
+      const entry = sum[lanes];
+      const moving = linear([[1, {
+        terms: index.terms.filter(({ atom }) => dependsOn(atom, columns)),
+        constant: 0,
+        low: -Infinity,
+        high: Infinity,
+      }]]);
+      const span = high - low - (moving.high - moving.low);
+      if (sum.mixed.length > 0 || entry === undefined || span <= 0) {
+        return false;
+      }
+      checks.set(`${entry} ${moving.low} ${span}`, () => {
+        f.get(pointer).memory("v128.load", entry);
+        if (moving.low !== 0) f.i32x4(moving.low).op("i32x4.add");
+        f.i32x4(span).op("i32x4.lt_u").op("i32x4.all_true");
+      });
+    }
+  }
+  let first = true;
+  for (const emit of checks.values()) {
+    emit();
+    if (!first) f.op("i32.and");
+    first = false;
+  }
+  return checks.size > 0;
+}
+
+/** Whether a value has loads with bounds. */
+export function hasBounds(kernel: LoopKernel, id: ValueId): boolean {
+  return loadsOf(kernel, [id]).some(({ bounds }) => bounds.length > 0);
+}
+
 /** How many of the loads' quads are neighbours along a side, summed. */
 export function contiguity(
   kernel: LoopKernel,
   ids: readonly ValueId[],
   side: Side,
 ): number {
-  let sum = 0;
-  for (const id of reachable(kernel, ids)) {
-    const value = kernel.values[id]!;
-    if (value.op === "load") sum += contiguousShare(value.index, side);
+  return loadsOf(kernel, ids).reduce(
+    (sum, { index }) => sum + contiguousShare(index, side),
+    0,
+  );
+}
+
+/** Whether the loads that can be neighbours along a side are so in all quads. */
+export function alwaysContiguous(
+  kernel: LoopKernel,
+  ids: readonly ValueId[],
+  side: Side,
+): boolean {
+  return loadsOf(kernel, ids).every(({ index }) => {
+    const run = contiguousRun(index, side);
+    return run === 1 && contiguousShare(index, side) === 0 ||
+      run === side.extent || run % 4 === 0;
+  });
+}
+
+/** Lanes, from each multiple of this number on, at which an index counts up. */
+function contiguousRun(index: Index, side: Side): number {
+  const own = new Set(side.axes);
+  const coefficients = new Map<Axis, number>();
+  for (const { atom, coefficient } of index.terms) {
+    if (!dependsOn(atom, own)) continue;
+    if (isDivision(atom)) return 1;
+    coefficients.set(atom, coefficient);
   }
-  return sum;
+  let run = 1;
+  for (const axis of side.axes.toReversed()) {
+    if (coefficients.get(axis) !== run) break;
+    run *= axis.extent;
+  }
+  return run;
 }
 
 /** The share of quads along a side at which an index counts up by ones. */
@@ -509,6 +619,18 @@ export function contiguousShare(index: Index, side: Side): number {
     if ([1, 2, 3].every((i) => at(lane + i) === first + i)) found++;
   }
   return found / samples;
+}
+
+function loadsOf(
+  kernel: LoopKernel,
+  ids: readonly ValueId[],
+): (Value & { op: "load" })[] {
+  return [...reachable(kernel, ids)].map((id) => kernel.values[id]!)
+    .filter((value) => value.op === "load");
+}
+
+function shifted(index: Index, by: number): Index {
+  return { ...index, constant: index.constant + by };
 }
 
 /** All values that some are computed from, themselves included. */
