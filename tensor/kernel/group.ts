@@ -209,6 +209,7 @@ class Grouper {
       // Before anything that uses it is placed, so that it will be loaded.
       if (this.#addressed.has(node)) this.#materialize(node);
     }
+    if (this.#limits.fuse) this.#mergeSiblings();
     const stored = this.#chooseStores();
     return {
       groups: this.#sorted(),
@@ -316,12 +317,64 @@ class Grouper {
       if (group !== undefined) candidates.add(group);
     }
     if (!this.#limits.fuse) candidates.clear();
-    const byAge = [...candidates].sort((a, b) => b.id - a.id);
-    for (const group of byAge) {
+    // What a reduction or product is computed with can be computed with it;
+    // a map is soon computed anywhere.
+    const byWorth = [...candidates].sort((a, b) =>
+      Number(a.kind === "map") - Number(b.kind === "map") || b.id - a.id
+    );
+    for (const group of byWorth) {
+      if (this.#levelIn(node, group, found) === undefined) continue;
+      for (const other of byWorth) this.#merge(group, other);
       const level = this.#levelIn(node, group, found);
       if (level !== undefined) return this.#join(node, group, level, found);
     }
     this.#join(node, this.#newGroup("map", node.shape), "full", found);
+  }
+
+  /** Joins groups that run the same loops over some of the same values. */
+  #mergeSiblings(): void {
+    const byLoops = new Map<string, Group[]>();
+    for (const group of this.#groups) {
+      if (group.kind !== "map" && group.kind !== "rows") continue;
+      if (group.members.length === 0) continue;
+      const key = `${group.kind} ${loopsKey(group)}`;
+      const present = byLoops.get(key) ?? [];
+      byLoops.set(key, present);
+      const sibling = present.find((earlier) =>
+        [...group.uses].some((used) => earlier.uses.has(used))
+      );
+      if (sibling === undefined) present.push(group);
+      else this.#merge(sibling, group);
+    }
+  }
+
+  /** Moves the members of another group here if one kernel can run them all. */
+  #merge(group: Group, other: Group): void {
+    if (other === group || group.closed || other.closed) return;
+    if (group.ancestors.has(other) || other.ancestors.has(group)) return;
+    if (group.members.length + other.members.length > MAX_MEMBERS) return;
+    const uses = new Set([...group.uses, ...other.uses]);
+    if (uses.size > this.#limits.maxBuffers / 2) return;
+    const same = other.kind === "map"
+      ? group.sizeAt("full") === other.sizeAt("full")
+      : group.kind === "rows" && other.kind === "rows" &&
+        loopsKey(group) === loopsKey(other);
+    if (!same || group.kind === "single") return;
+    for (const member of other.members) {
+      group.members.push(member);
+      this.#home.set(member, group);
+    }
+    for (const used of other.uses) group.uses.add(used);
+    other.members.length = 0;
+    other.uses.clear();
+    const above = new Set([...group.ancestors, ...other.ancestors]);
+    for (const below of this.#groups) {
+      const follows = below.ancestors.has(group) || below.ancestors.has(other);
+      if (below !== group && !follows) continue;
+      below.ancestors.delete(other);
+      if (below !== group) below.ancestors.add(group);
+      for (const ancestor of above) below.ancestors.add(ancestor);
+    }
   }
 
   /** The level at which a node can be computed in a group, if it can. */
