@@ -340,12 +340,23 @@ class Grouper {
       const key = `${group.kind} ${loopsKey(group)}`;
       const present = byLoops.get(key) ?? [];
       byLoops.set(key, present);
+      const near = this.#near(group);
       const sibling = present.find((earlier) =>
-        [...group.uses].some((used) => earlier.uses.has(used))
+        [...this.#near(earlier)].some((used) => near.has(used))
       );
       if (sibling === undefined) present.push(group);
       else this.#merge(sibling, group);
     }
+  }
+
+  /** What a group uses, and what that is made of if it is an operation. */
+  #near(group: Group): Set<Node> {
+    return new Set(
+      [...group.uses].flatMap((used) => [
+        used,
+        ...used.op.kind === "map" ? this.#uses.get(used) ?? [] : [],
+      ]),
+    );
   }
 
   /** Moves the members of another group here if one kernel can run them all. */
