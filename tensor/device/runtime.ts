@@ -145,18 +145,29 @@ interface PreparedPlan extends Plan {
 /** Plans kept by a device; the ones not used for longest go first. */
 const MAX_PLANS = 256;
 
+/** How a device plans. */
+export interface PlanningOptions {
+  /**
+   * Whether operations share kernels; without it each has its own, to compare.
+   * @default true
+   */
+  readonly fuse?: boolean;
+}
+
 /** A GPU or the processor, with the tensors that were computed on it. */
 export class Device {
   /** What runs the kernels. */
   readonly backend: Backend;
   /** Whether {@link Device.close} has been called. */
   closed = false;
+  readonly #fuse: boolean;
   readonly #plans = new Map<string, PreparedPlan>();
   #collected = 0;
 
   /** Wraps what runs the kernels. */
-  constructor(backend: Backend) {
+  constructor(backend: Backend, options: PlanningOptions = {}) {
     this.backend = backend;
+    this.#fuse = options.fuse ?? true;
   }
 
   /** Which kind: `webgpu` or `wasm`. */
@@ -271,7 +282,11 @@ export class Device {
       this.#plans.delete(key);
     } else {
       const { maxBuffers, minRows } = this.backend.limits;
-      const made = planOf(signature, { maxBuffers, minRows });
+      const made = planOf(signature, {
+        maxBuffers,
+        minRows,
+        fuse: this.#fuse,
+      });
       const executables = made.steps.map((step) =>
         this.backend.prepare(step.kernel)
       );
