@@ -10,11 +10,10 @@ import {
   currentDevice,
   defer,
   ensureDevice,
+  release,
   retire,
-  undefer,
 } from "./device/session.ts";
 import {
-  freeNode,
   hostValues,
   isOnDevice,
   readSync,
@@ -59,6 +58,7 @@ export function nodeOf(tensor: Tensor): Node {
  */
 export class Tensor {
   #node: Node;
+  #disposed = false;
   /**
    * The gradient that `backward()` added up, or null if there is none yet.
    */
@@ -67,6 +67,7 @@ export class Tensor {
   /** Wraps a graph node; use {@link tensor} and the other creators instead. */
   constructor(node: unknown) {
     this.#node = node as Node;
+    this.#node.handles++;
     track(this);
   }
 
@@ -115,16 +116,23 @@ export class Tensor {
         `asVariable: only float32 has gradients: got ${this.dtype}`,
       );
     }
-    this.#become(withoutGrad(() => this.#node));
+    this.#become(this.#node);
     return this;
   }
 
   /** Takes over a value as a leaf with a gradient of its own. */
   #become(value: Node): void {
     const leaf = withGrad(() => fence(value, true));
-    this.#node = leaf;
     variables.set(leaf, this);
-    defer(leaf);
+    this.#show(leaf);
+  }
+
+  /** Shows another node from now on. */
+  #show(node: Node): void {
+    retire(this.#node);
+    this.#node = node;
+    node.handles++;
+    defer(node);
   }
 
   /**
@@ -149,14 +157,8 @@ export class Tensor {
         `assign: types differ: got ${value.dtype} for ${this.dtype}`,
       );
     }
-    const old = this.#node;
-    undefer(old);
-    retire(old);
-    if (variables.has(old)) this.#become(value.#node);
-    else {
-      this.#node = withoutGrad(() => fence(value.#node, false));
-      defer(this.#node);
-    }
+    if (variables.has(this.#node)) this.#become(value.#node);
+    else this.#show(fence(value.#node, false));
     return this;
   }
 
@@ -259,10 +261,14 @@ export class Tensor {
     return this;
   }
 
-  /** Gives the memory back now; the tensor must not be used again. */
+  /**
+   * Gives the memory back, unless another tensor shows the same values; this
+   * one must not be used again.
+   */
   dispose(): void {
-    undefer(this.#node);
-    freeNode(this.#node);
+    if (this.#disposed) return;
+    this.#disposed = true;
+    release(this.#node);
   }
 
   /** The values if they can be had at once, or what it takes to have them. */

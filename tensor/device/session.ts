@@ -114,9 +114,14 @@ export function defer(node: Node): void {
   if (node.storage === undefined) pending.add(node);
 }
 
-/** Forgets a deferred value. */
-export function undefer(node: Node): void {
+/**
+ * One tensor less shows a node. Without any it is not computed for its own
+ * sake, and its memory is given back.
+ */
+export function release(node: Node): void {
+  if (--node.handles > 0) return;
   pending.delete(node);
+  freeNode(node);
 }
 
 /** Computes nodes and all deferred values on a device. */
@@ -127,9 +132,10 @@ export function computeNow(device: Device, nodes: readonly Node[]): void {
   device.compute(all);
 }
 
-/** Marks values as replaced: they are freed at the end of the next step. */
+/** Marks a tensor's values as replaced: released at the end of the next step. */
 export function retire(node: Node): void {
-  if (node.storage !== undefined) replaced.push(node);
+  pending.delete(node);
+  replaced.push(node);
 }
 
 /**
@@ -142,7 +148,7 @@ export function endStep(nodes: readonly Node[]): void {
   for (const node of nodes) defer(node);
   if (device === undefined) return;
   computeNow(device, []);
-  for (const node of retired) freeNode(node);
+  for (const node of retired) release(node);
   retired = replaced;
   replaced = [];
 }

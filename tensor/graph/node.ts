@@ -85,6 +85,8 @@ export class Node {
   readonly needsGrad: boolean;
   /** The computed values. */
   storage: Storage | undefined;
+  /** Tensors that show it and were not disposed of. */
+  handles = 0;
   /** Whether the values were there and have been given back. */
   freed = false;
 
