@@ -1,6 +1,7 @@
 /**
  * Runs a kernel as the plain nest of loops that it describes: the oracle of
- * the devices. It rounds to float32 after each operation.
+ * the devices. It rounds to float32 after each operation, and fails where a
+ * kernel leaves a buffer.
  *
  * @module
  */
@@ -76,6 +77,17 @@ function interpretLoop(
       const value = at(index);
       return low <= value && value < high;
     });
+  const read = (buffer: number, index: number): number => {
+    const value = buffers[buffer]![index];
+    if (value !== undefined && index < kernel.buffers[buffer]!.size) {
+      return value;
+    }
+    throw new RangeError(
+      `interpret: element ${index} of buffer ${buffer} with ${
+        kernel.buffers[buffer]!.size
+      } elements: ${kernel.name}`,
+    );
+  };
   const known = new Array<number>(values.length).fill(0);
   const compute = (value: Value): number => {
     switch (value.op) {
@@ -88,15 +100,13 @@ function interpretLoop(
       case "inside":
         return Number(inside(value.bounds));
       case "load":
-        return inside(value.bounds)
-          ? buffers[value.buffer]![at(value.index)]!
-          : 0;
+        return inside(value.bounds) ? read(value.buffer, at(value.index)) : 0;
       case "gather": {
         const chosen = known[value.at]!;
         if (!inside(value.bounds) || chosen < 0 || chosen >= value.extent) {
           return 0;
         }
-        return buffers[value.buffer]![at(value.index) + value.stride * chosen]!;
+        return read(value.buffer, at(value.index) + value.stride * chosen);
       }
       case "reduce":
         throw new Error("reduce: computed by its pass over the columns");
@@ -112,7 +122,9 @@ function interpretLoop(
       const isElement = isElementStore(kernel, element, store);
       if (isElement !== chosen) continue;
       if (isElement && phase[store.value] !== inPhase) continue;
-      buffers[store.buffer]![at(store.index)] = known[store.value]!;
+      const index = at(store.index);
+      read(store.buffer, index);
+      buffers[store.buffer]![index] = known[store.value]!;
     }
   };
   const computeLevel = (isElement: boolean, inPhase: number) => {

@@ -1,32 +1,69 @@
-/** A device that runs each kernel as plain loops on the host: the oracle. */
+/**
+ * A device that runs each kernel as plain loops on the host: the oracle. It
+ * fails on what other devices would not notice: memory used after it was given
+ * back, buffers that are read and written, kernels over the limits.
+ *
+ * @module
+ */
 
 import type {
   Backend,
   DeviceBuffer,
   Executable,
 } from "../../tensor/device/device.ts";
-import { Device } from "../../tensor/device/runtime.ts";
+import { Device, type PlanningOptions } from "../../tensor/device/runtime.ts";
 import { hostBuffer, interpret } from "../../tensor/kernel/interpret.ts";
+import type { Kernel } from "../../tensor/kernel/kernel.ts";
 
 interface HostMemory extends DeviceBuffer {
   readonly bytes: ArrayBuffer;
+  freed: boolean;
+}
+
+/** What the reference device must fit, and what it tells. */
+export interface ReferenceOptions extends PlanningOptions {
+  /**
+   * Most buffers a kernel.
+   * @default 32
+   */
+  readonly maxBuffers?: number;
+  /**
+   * Fewer rows make a long reduction two.
+   * @default 8
+   */
+  readonly minRows?: number;
+  /** Told of each kernel that runs. */
+  readonly onRun?: (kernel: Kernel) => void;
+}
+
+/** What is not written, or no longer there, must show. */
+function poison(bytes: ArrayBuffer): void {
+  new Uint32Array(bytes).fill(0x7fc0dead);
+}
+
+function checkKernel(kernel: Kernel, maxBuffers: number): void {
+  if (kernel.buffers.length > maxBuffers) {
+    throw new Error(
+      `reference: ${kernel.name} names ${kernel.buffers.length} buffers, more than ${maxBuffers}`,
+    );
+  }
 }
 
 /** Opens the reference device; it is not the default until `useDevice`. */
-export function openReference(
-  limits: Backend["limits"] = {
-    maxBuffers: 32,
-    maxBufferBytes: 2 ** 31,
-    minRows: 8,
-  },
-): Device {
+export function openReference(options: ReferenceOptions = {}): Device {
+  const { maxBuffers = 32, minRows = 8 } = options;
   let buffers = 0;
   let bytes = 0;
   let peakBytes = 0;
+  const live = (buffer: DeviceBuffer): HostMemory => {
+    const memory = buffer as HostMemory;
+    if (memory.freed) throw new Error("reference: memory used after free");
+    return memory;
+  };
   const backend: Backend = {
     name: "wasm",
     adapter: "reference",
-    limits,
+    limits: { maxBuffers, minRows, maxBufferBytes: 2 ** 31 },
     lost: new Promise(() => {}),
     allocate(byteLength) {
       buffers++;
@@ -35,33 +72,50 @@ export function openReference(
       const memory: HostMemory = {
         byteLength,
         bytes: new ArrayBuffer(Math.ceil(byteLength / 4) * 4),
+        freed: false,
       };
-      // What is not written must show.
-      new Float32Array(memory.bytes).fill(NaN);
+      poison(memory.bytes);
       return memory;
     },
     free(buffer) {
+      const memory = live(buffer);
+      memory.freed = true;
+      poison(memory.bytes);
       buffers--;
       bytes -= buffer.byteLength;
     },
     write(buffer, data) {
-      const target = new Uint8Array((buffer as HostMemory).bytes);
+      const target = new Uint8Array(live(buffer).bytes);
       const { byteOffset, byteLength } = data;
       target.set(new Uint8Array(data.buffer, byteOffset, byteLength));
     },
     read(buffer, byteLength) {
-      return Promise.resolve((buffer as HostMemory).bytes.slice(0, byteLength));
+      return Promise.resolve(live(buffer).bytes.slice(0, byteLength));
     },
     readSync(buffer, byteLength) {
-      return (buffer as HostMemory).bytes.slice(0, byteLength);
+      return live(buffer).bytes.slice(0, byteLength);
     },
     prepare(kernel): Executable {
+      checkKernel(kernel, maxBuffers);
       return { kernel };
     },
     run({ kernel }, bound, params) {
-      const views = kernel.buffers.map((slot, at) =>
-        hostBuffer(slot.dtype, (bound[at] as HostMemory).bytes)
-      );
+      options.onRun?.(kernel);
+      const written = bound.filter((_, at) => kernel.buffers[at]!.output);
+      for (const buffer of written) {
+        if (bound.filter((other) => other === buffer).length > 1) {
+          throw new Error(
+            `reference: ${kernel.name} writes a buffer it names twice`,
+          );
+        }
+      }
+      const views = kernel.buffers.map((slot, at) => {
+        const memory = live(bound[at]!);
+        if (memory.byteLength < slot.size * 4) {
+          throw new Error(`reference: ${kernel.name} names too small a buffer`);
+        }
+        return hostBuffer(slot.dtype, memory.bytes);
+      });
       interpret(kernel, views, params);
     },
     flush() {},
@@ -69,5 +123,5 @@ export function openReference(
     memory: () => ({ buffers, bytes, peakBytes, pooledBytes: 0 }),
     close() {},
   };
-  return new Device(backend);
+  return new Device(backend, options);
 }
