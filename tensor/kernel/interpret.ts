@@ -78,14 +78,13 @@ function interpretLoop(
       return low <= value && value < high;
     });
   const read = (buffer: number, index: number): number => {
+    const { size } = kernel.buffers[buffer]!;
     const value = buffers[buffer]![index];
-    if (value !== undefined && index < kernel.buffers[buffer]!.size) {
-      return value;
-    }
+    if (value !== undefined && index < size) return value;
+    // Columns of extent 0 stand still at 0, where nothing uses what is read.
+    if (size === 0) return 0;
     throw new RangeError(
-      `interpret: element ${index} of buffer ${buffer} with ${
-        kernel.buffers[buffer]!.size
-      } elements: ${kernel.name}`,
+      `interpret: element ${index} of buffer ${buffer} with ${size} elements: ${kernel.name}`,
     );
   };
   const known = new Array<number>(values.length).fill(0);
