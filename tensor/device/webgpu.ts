@@ -17,10 +17,11 @@ import type {
   MemoryInfo,
 } from "./device.ts";
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
-import { type Block, BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
+import { BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
 import { Failures } from "./webgpu_errors.ts";
 import { type Pipeline, Pipelines } from "./webgpu_pipelines.ts";
-import { Recorder } from "./webgpu_recorder.ts";
+import { type Bindable, Recorder } from "./webgpu_recorder.ts";
+import { type TextureBlock, TexturePool } from "./webgpu_textures.ts";
 
 export { DeviceLostError } from "./webgpu_errors.ts";
 
@@ -74,6 +75,7 @@ export class WebgpuBackend implements Backend {
   readonly #shaderLimits: ShaderLimits;
   readonly #failures: Failures = new Failures();
   readonly #pool: BufferPool;
+  readonly #textures: TexturePool;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
   readonly #executables: Map<string, WebgpuExecutable> = new Map();
@@ -115,6 +117,7 @@ export class WebgpuBackend implements Backend {
     });
     this.#recorder = new Recorder(device);
     this.#pipelines = new Pipelines(device, failures);
+    this.#textures = new TexturePool(device, () => this.#recorder.flush());
     this.#pool = new BufferPool(
       device,
       failures,
@@ -208,23 +211,34 @@ export class WebgpuBackend implements Backend {
     }
     const { program, pipelines, kernel } = executable;
     if (program.dispatches.length === 0) return;
-    const blocks = buffers.map((buffer) => own(buffer).block);
-    checkAliases(kernel, blocks);
-    const temporaries = program.temporaries.map((byteLength) =>
-      this.#pool.allocate(byteLength)
-    );
-    for (const { block } of temporaries) blocks.push(block);
+    const memory: Bindable[] = buffers.map((buffer) => own(buffer).block);
+    checkAliases(kernel, memory);
+    const takenBuffers: WebgpuBuffer[] = [];
+    const takenTextures: TextureBlock[] = [];
+    for (const temporary of program.temporaries) {
+      if (temporary.kind === "buffer") {
+        const buffer = this.#pool.allocate(temporary.byteLength);
+        takenBuffers.push(buffer);
+        memory.push(buffer.block);
+      } else {
+        const texture = this.#textures.allocate(temporary.texels);
+        takenTextures.push(texture);
+        memory.push(texture);
+      }
+    }
     program.dispatches.forEach((dispatch, i) => {
       this.#recorder.dispatch(
         pipelines[i]!,
-        dispatch.bindings.map(({ buffer }) => blocks[buffer]!),
+        dispatch.bindings.map(({ resource }) => memory[resource]!),
         dispatch.words.map((word) =>
           word.kind === "param" ? params[word.slot]! : word.bits
         ),
         dispatch.workgroups,
       );
     });
-    for (const buffer of temporaries) this.#pool.free(buffer);
+    // What is queued later runs later: they can be lent again at once.
+    for (const buffer of takenBuffers) this.#pool.free(buffer);
+    for (const texture of takenTextures) this.#textures.free(texture);
   }
 
   flush(): void {
@@ -240,7 +254,9 @@ export class WebgpuBackend implements Backend {
   }
 
   memory(): MemoryInfo {
-    return this.#pool.memory();
+    const memory = this.#pool.memory();
+    const pooledBytes = memory.pooledBytes + this.#textures.pooledBytes;
+    return { ...memory, pooledBytes };
   }
 
   close(): void {
@@ -266,11 +282,11 @@ function own(buffer: DeviceBuffer): WebgpuBuffer {
 }
 
 /** A dispatch may not read and write one buffer, nor write it twice. */
-function checkAliases(kernel: Kernel, blocks: readonly Block[]): void {
+function checkAliases(kernel: Kernel, memory: readonly Bindable[]): void {
   kernel.buffers.forEach(({ output }, slot) => {
     if (!output) return;
-    const other = blocks.findIndex((block, at) =>
-      at !== slot && block === blocks[slot]
+    const other = memory.findIndex((one, at) =>
+      at !== slot && one === memory[slot]
     );
     if (other < 0) return;
     throw new Error(

@@ -6,17 +6,14 @@
 
 import type { DeviceBuffer, MemoryInfo } from "./device.ts";
 import type { Failures } from "./webgpu_errors.ts";
+import { type Bindable, nextBindableId } from "./webgpu_recorder.ts";
 
 /** A GPU buffer, which outlives the tensors that it serves in turn. */
-export interface Block {
-  /** Names it in keys of bind groups; never used twice. */
-  readonly id: number;
+export interface Block extends Bindable {
   /** The memory. */
   readonly gpu: GPUBuffer;
   /** Its bytes, at least those asked for. */
   readonly size: number;
-  /** The submission that last used it. */
-  lastUse: number;
 }
 
 /** A block lent to one tensor. */
@@ -70,7 +67,6 @@ export class BufferPool {
   readonly #limits: PoolLimits;
   readonly #flush: () => void;
   readonly #idle: Map<number, Block[]> = new Map();
-  #nextId = 0;
   #buffers = 0;
   #bytes = 0;
   #peakBytes = 0;
@@ -160,7 +156,8 @@ export class BufferPool {
         ),
       );
     }, () => {}); // A lost device answers for itself.
-    return { id: this.#nextId++, gpu, size, lastUse: -1 };
+    const id = nextBindableId();
+    return { id, gpu, resource: { buffer: gpu }, size, lastUse: -1 };
   }
 
   /** Destroys idle blocks, the largest first, until `keep` bytes are left. */

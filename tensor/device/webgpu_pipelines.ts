@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Dispatch } from "../wgsl/program.ts";
+import type { Binding, Dispatch } from "../wgsl/program.ts";
 import type { Failures } from "./webgpu_errors.ts";
 
 /** A compiled dispatch. */
@@ -62,24 +62,36 @@ export class Pipelines {
   }
 
   #layout({ bindings, words }: Dispatch): GPUBindGroupLayout {
-    const types: GPUBufferBindingType[] = bindings.map(({ writable }) =>
-      writable ? "storage" : "read-only-storage"
-    );
-    if (words.length > 0) types.push("uniform");
-    const key = types.join();
+    const entries = bindings.map(entryOf);
+    if (words.length > 0) {
+      entries.push({ buffer: { type: "uniform", hasDynamicOffset: true } });
+    }
+    const key = JSON.stringify(entries);
     let layout = this.#layouts.get(key);
     if (!layout) {
+      const visibility = GPUShaderStage.COMPUTE;
       layout = this.#device.createBindGroupLayout({
-        entries: types.map((type, binding) => ({
+        entries: entries.map((entry, binding) => ({
           binding,
-          visibility: GPUShaderStage.COMPUTE,
-          buffer: { type, hasDynamicOffset: type === "uniform" },
+          visibility,
+          ...entry,
         })),
       });
       this.#layouts.set(key, layout);
     }
     return layout;
   }
+}
+
+function entryOf(
+  { kind, writable }: Binding,
+): Partial<GPUBindGroupLayoutEntry> {
+  if (kind === "buffer") {
+    return { buffer: { type: writable ? "storage" : "read-only-storage" } };
+  }
+  return writable
+    ? { storageTexture: { access: "write-only", format: "rgba32float" } }
+    : { texture: { sampleType: "unfilterable-float" } };
 }
 
 function programError({ name, wgsl }: Dispatch, message: string): Error {

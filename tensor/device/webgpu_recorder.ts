@@ -4,8 +4,24 @@
  * @module
  */
 
-import type { Block } from "./webgpu_buffers.ts";
 import type { Pipeline } from "./webgpu_pipelines.ts";
+
+/** Memory that a dispatch names: a buffer or a texture. */
+export interface Bindable {
+  /** Names it in keys of bind groups; never used twice. */
+  readonly id: number;
+  /** What a bind group holds. */
+  readonly resource: GPUBindingResource;
+  /** The submission that last used it. */
+  lastUse: number;
+}
+
+let nextId = 0;
+
+/** An id that no other memory has. */
+export function nextBindableId(): number {
+  return nextId++;
+}
 
 /** Dispatches in one submission: more would keep an idle GPU waiting. */
 const MOST_DISPATCHES = 256;
@@ -39,14 +55,14 @@ export class Recorder {
   }
 
   /** Whether work that is not sent off yet uses the block. */
-  uses(block: Block): boolean {
+  uses(block: Bindable): boolean {
     return block.lastUse === this.#submission && this.#encoder !== undefined;
   }
 
   /** Records one dispatch. */
   dispatch(
     pipeline: Pipeline,
-    blocks: readonly Block[],
+    blocks: readonly Bindable[],
     words: ArrayLike<number>,
     workgroups: readonly [number, number, number],
   ): void {
@@ -73,7 +89,11 @@ export class Recorder {
   }
 
   /** Records a copy of the first bytes of a block. */
-  copy(from: Block, to: GPUBuffer, byteLength: number): void {
+  copy(
+    from: Bindable & { readonly gpu: GPUBuffer },
+    to: GPUBuffer,
+    byteLength: number,
+  ): void {
     this.#closePass();
     this.#encoder ??= this.#device.createCommandEncoder();
     this.#encoder.copyBufferToBuffer(from.gpu, 0, to, 0, byteLength);
@@ -112,7 +132,7 @@ export class Recorder {
 
   #group(
     pipeline: Pipeline,
-    blocks: readonly Block[],
+    blocks: readonly Bindable[],
     wordBytes: number,
   ): GPUBindGroup {
     let key = `${pipeline.id}`;
@@ -120,9 +140,12 @@ export class Recorder {
     const known = this.#groups.get(key);
     if (known) return known;
     if (this.#groups.size >= MOST_BIND_GROUPS) this.#forgetOldest();
-    const entries: GPUBindGroupEntry[] = blocks.map(({ gpu }, binding) => ({
+    const entries: GPUBindGroupEntry[] = blocks.map((
+      { resource },
       binding,
-      resource: { buffer: gpu },
+    ) => ({
+      binding,
+      resource,
     }));
     if (wordBytes > 0) {
       entries.push({

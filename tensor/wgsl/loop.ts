@@ -17,7 +17,7 @@ import type { Axis } from "../view.ts";
 import { storedTypeOf, typeOf } from "./literal.ts";
 import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
 import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
-import { bindingsOf, type Operand, Shader } from "./shader.ts";
+import { type Operand, Shader } from "./shader.ts";
 import { chooseLoop, type LoopStrategy } from "./strategy.ts";
 import { combined, fromStored, toStored, ValueCode } from "./value_code.ts";
 
@@ -35,7 +35,7 @@ export function lowerLoop(
   limits: ShaderLimits,
   strategy: LoopStrategy = chooseLoop(kernel, limits),
 ): Dispatch {
-  const shader = new Shader();
+  const shader = new Shader(kernel.buffers);
   const rows = iterationsOf(kernel.rows);
   const { workgroupSize } = strategy;
   const perRow = strategy.kind === "workgroup";
@@ -54,13 +54,7 @@ export function lowerLoop(
   const code = new ValueCode(shader, kernel, axes);
   const body = new LoopBody(shader, kernel, axes, code, strategy);
   body.emit();
-  return {
-    name: kernel.name,
-    wgsl: shader.assemble(kernel.buffers, [workgroupSize, 1, 1]),
-    bindings: bindingsOf(kernel.buffers),
-    words: shader.words,
-    workgroups,
-  };
+  return shader.finish(kernel.name, workgroupSize, workgroups);
 }
 
 class LoopBody {

@@ -4,17 +4,22 @@
  * @module
  */
 
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
+import { productOf } from "./contract.ts";
+import { lowerPacked } from "./contract_packed.ts";
+import { lowerTiled } from "./contract_tiled.ts";
 import { lowerLoop } from "./loop.ts";
+import { mergeAxes } from "./merge_axes.ts";
 import type { Program, ShaderLimits } from "./program.ts";
 import { iterationsOf } from "./rows.ts";
+import { chooseContract } from "./strategy.ts";
 
 /** The programs that run a kernel within the limits. */
 export function lowerKernel(kernel: Kernel, limits: ShaderLimits): Program {
   if (isEmpty(kernel)) return { dispatches: [], temporaries: [] };
   switch (kernel.kind) {
     case "loop":
-      return { dispatches: [lowerLoop(kernel, limits)], temporaries: [] };
+      return lowerRows(kernel, limits);
     case "scan":
     case "sort":
     case "scatter":
@@ -29,4 +34,22 @@ function isEmpty(kernel: Kernel): boolean {
   return kernel.kind === "loop"
     ? iterationsOf(kernel.rows) === 0
     : kernel.buffers.every(({ output, size }) => !output || size === 0);
+}
+
+function lowerRows(kernel: LoopKernel, limits: ShaderLimits): Program {
+  const product = productOf(kernel);
+  const strategy = product && chooseContract(product.sizes, limits);
+  switch (strategy?.kind) {
+    case "tiled":
+      return lowerTiled(product!, limits, strategy);
+    case "packed":
+      return lowerPacked(product!, limits, strategy);
+    default: {
+      const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
+      return {
+        dispatches: [lowerLoop(merged.kernel, limits)],
+        temporaries: [],
+      };
+    }
+  }
 }

@@ -21,13 +21,24 @@ export interface ShaderLimits {
 export type Word =
   /** The parameter of the run at this slot. */
   | { readonly kind: "param"; readonly slot: number }
-  /** Bits that WGSL has no literal for: infinities, NaN. */
+  /** The same in every run: what WGSL has no literal for, or sizes. */
   | { readonly kind: "bits"; readonly bits: number };
 
-/** A buffer as one dispatch sees it. */
+/** Texels in a row of each texture of a program: a power of two. */
+export const TEXTURE_WIDTH = 1024;
+
+/** Memory that lives only while the program runs. */
+export type Temporary =
+  | { readonly kind: "buffer"; readonly byteLength: number }
+  /** Texels of four float32, in rows of {@link TEXTURE_WIDTH}. */
+  | { readonly kind: "texture"; readonly texels: number };
+
+/** A buffer or texture as one dispatch sees it. */
 export interface Binding {
   /** A slot of the kernel, or past its slots a temporary of the program. */
-  readonly buffer: number;
+  readonly resource: number;
+  /** Which of the two it is. */
+  readonly kind: "buffer" | "texture";
   /** Whether the dispatch writes it. */
   readonly writable: boolean;
 }
@@ -38,11 +49,11 @@ export interface Dispatch {
   readonly name: string;
   /** The text; its entry point is `main`. */
   readonly wgsl: string;
-  /** Storage buffers, `@binding(0)` onwards of `@group(0)`. */
+  /** `@binding(0)` onwards of `@group(0)`. */
   readonly bindings: readonly Binding[];
-  /** Words of the uniform block, the binding after the buffers; may be none. */
+  /** Words of the uniform block, the last binding; there may be none. */
   readonly words: readonly Word[];
-  /** Size of the grid, in workgroups; nothing runs if one is 0. */
+  /** Size of the grid, in workgroups. */
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -50,11 +61,11 @@ export interface Dispatch {
 export interface Program {
   /** What runs. */
   readonly dispatches: readonly Dispatch[];
-  /** Bytes of each buffer that lives only while the program runs. */
-  readonly temporaries: readonly number[];
+  /** What it needs beside the kernel's own buffers. */
+  readonly temporaries: readonly Temporary[];
 }
 
-/** A grid of `count` workgroups within the limit of one dimension. */
+/** A grid of at least `count` workgroups within the limit of one dimension. */
 export function gridOf(
   count: number,
   limits: ShaderLimits,

@@ -8,7 +8,7 @@
 import type { DType } from "../dtype.ts";
 import type { BufferSlot } from "../kernel/kernel.ts";
 import { bitsOf, literal, storedTypeOf, typeOf } from "./literal.ts";
-import type { Binding, Word } from "./program.ts";
+import type { Binding, Dispatch, Word } from "./program.ts";
 
 /** A named or literal value, and the innermost scope that it depends on. */
 export interface Operand {
@@ -27,6 +27,9 @@ interface Scope {
 
 /** Collects the parts of one WGSL program. */
 export class Shader {
+  readonly #slots: readonly BufferSlot[];
+  readonly #bindings: Binding[] = [];
+  readonly #declarations: string[] = [];
   readonly #scopes: Scope[] = [{ lines: [], names: new Map() }];
   readonly #words: Word[] = [];
   readonly #wordNames = new Map<string, string>();
@@ -34,14 +37,48 @@ export class Shader {
   readonly #globals: string[] = [];
   #names = 0;
 
-  /** Words of the uniform block so far. */
-  get words(): readonly Word[] {
-    return this.#words;
+  /** @param slots What the buffers are; those that code names are bound. */
+  constructor(slots: readonly BufferSlot[]) {
+    this.#slots = slots;
   }
 
   /** The level of the innermost open scope. */
   get level(): number {
     return this.#scopes.length - 1;
+  }
+
+  /** The name of the buffer at a slot, bound from now on. */
+  buffer(slot: number): string {
+    const name = `b${slot}`;
+    const { dtype, output, size } = this.#slots[slot]!;
+    this.#bind(
+      { resource: slot, kind: "buffer", writable: output },
+      `var<storage, ${output ? "read_write" : "read"}> ${name}: ` +
+        `array<${storedTypeOf(dtype)}>; // [${size}]`,
+    );
+    return name;
+  }
+
+  /** The name of a temporary texture, bound from now on. */
+  texture(resource: number, writable: boolean): string {
+    const name = `t${resource}`;
+    const type = writable
+      ? "texture_storage_2d<rgba32float, write>"
+      : "texture_2d<f32>";
+    this.#bind(
+      { resource, kind: "texture", writable },
+      `var ${name}: ${type};`,
+    );
+    return name;
+  }
+
+  #bind(binding: Binding, declaration: string): void {
+    const known = this.#bindings.some(({ resource }) =>
+      resource === binding.resource
+    );
+    if (known) return;
+    const number = this.#bindings.push(binding) - 1;
+    this.#declarations.push(`@group(0) @binding(${number}) ${declaration}`);
   }
 
   /** A name not used before. */
@@ -94,6 +131,12 @@ export class Shader {
     return name;
   }
 
+  /** A size that the same text serves several of, as i32. */
+  size(bits: number): string {
+    const word = this.#words.push({ kind: "bits", bits }) - 1;
+    return `i32(uniforms.w${word})`;
+  }
+
   /** A constant of any value. */
   constant(value: number, dtype: DType): Operand {
     const text = literal(value, dtype);
@@ -121,40 +164,36 @@ export class Shader {
     this.#globals.push(text);
   }
 
-  /** The whole text; the body is what the outermost scope holds. */
-  assemble(
-    slots: readonly BufferSlot[],
-    workgroup: readonly [number, number, number],
-  ): string {
-    const lines: string[] = [];
-    slots.forEach(({ dtype, output, size }, slot) => {
-      const access = output ? "read_write" : "read";
-      lines.push(
-        `@group(0) @binding(${slot}) var<storage, ${access}> ` +
-          `b${slot}: array<${storedTypeOf(dtype)}>; // [${size}]`,
-      );
-    });
+  /** The finished program; its body is what the outermost scope holds. */
+  finish(
+    name: string,
+    workgroupSize: number,
+    workgroups: readonly [number, number, number],
+  ): Dispatch {
+    const lines = [...this.#declarations];
     if (this.#words.length > 0) {
       const fields = this.#words.map((_, word) => `w${word}: u32`);
       lines.push(
         `struct Uniforms { ${fields.join(", ")} }`,
-        `@group(0) @binding(${slots.length}) var<uniform> uniforms: Uniforms;`,
+        `@group(0) @binding(${this.#bindings.length}) ` +
+          "var<uniform> uniforms: Uniforms;",
       );
     }
     lines.push(
       ...this.#globals,
       ...this.#helpers.values(),
-      `@compute @workgroup_size(${workgroup.join(", ")})`,
+      `@compute @workgroup_size(${workgroupSize})`,
       "fn main(@builtin(workgroup_id) group: vec3<u32>, " +
         "@builtin(local_invocation_id) local: vec3<u32>) {",
       ...this.#scopes[0]!.lines.map((line) => `  ${line}`),
       "}",
     );
-    return lines.join("\n") + "\n";
+    return {
+      name,
+      wgsl: lines.join("\n") + "\n",
+      bindings: this.#bindings,
+      words: this.#words,
+      workgroups,
+    };
   }
-}
-
-/** The bindings of a kernel's own slots. */
-export function bindingsOf(slots: readonly BufferSlot[]): Binding[] {
-  return slots.map(({ output }, buffer) => ({ buffer, writable: output }));
 }

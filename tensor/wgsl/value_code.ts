@@ -71,7 +71,9 @@ export class ValueCode {
     const place = indexOperand(this.#shader, this.#axes, store.index);
     const { dtype } = this.#kernel.values[store.value]!;
     this.#shader.line(
-      `b${store.buffer}[${place.text}] = ${toStored(text, dtype)};`,
+      `${this.#shader.buffer(store.buffer)}[${place.text}] = ${
+        toStored(text, dtype)
+      };`,
     );
   }
 
@@ -158,8 +160,9 @@ export class ValueCode {
     inside: Operand | undefined,
   ): Operand {
     const shader = this.#shader;
+    const name = shader.buffer(buffer);
     if (!inside) {
-      const text = fromStored(`b${buffer}[${place.text}]`, dtype);
+      const text = fromStored(`${name}[${place.text}]`, dtype);
       return shader.let(text, place.level);
     }
     const level = Math.max(place.level, inside.level);
@@ -172,11 +175,11 @@ export class ValueCode {
     const zero = storedTypeOf(dtype) === "f32" ? "0f" : `${typeOf(dtype)}(0)`;
     return dtype === "bool"
       ? shader.let(
-        `(b${buffer}[${safe.text}] != 0u) & ${inside.text}`,
+        `(${name}[${safe.text}] != 0u) & ${inside.text}`,
         level,
       )
       : shader.let(
-        `select(${zero}, b${buffer}[${safe.text}], ${inside.text})`,
+        `select(${zero}, ${name}[${safe.text}], ${inside.text})`,
         level,
       );
   }

@@ -13,7 +13,7 @@ import { hostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { HostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { Kernel } from "../../tensor/kernel/kernel.ts";
 
-const hasAdapter = await navigator.gpu?.requestAdapter() != null;
+const hasAdapter = Boolean(await navigator.gpu?.requestAdapter());
 
 /** Tests on a GPU are ignored where there is none, unless one is required. */
 export function gpuTest(
