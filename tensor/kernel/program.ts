@@ -8,7 +8,7 @@
 
 import * as build from "../graph/build.ts";
 import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, type Shape } from "../shape.ts";
 
 /** What a key is made from, before anything is rewritten. */
 export interface Signature {
@@ -207,6 +207,11 @@ class Canonicalizer {
             return this.#intern(build.permute(first, op.movement.axes));
           case "expand":
             return this.#intern(build.expand(first, node.shape));
+          case "slice": {
+            const sunk = this.#sinkSlice(node, first);
+            if (sunk !== undefined) return this.#intern(sunk);
+            return this.#intern(new Node(op, inputs, node.shape, node.dtype));
+          }
           default:
             return this.#intern(new Node(op, inputs, node.shape, node.dtype));
         }
@@ -240,6 +245,51 @@ class Canonicalizer {
     this.#interned.set(key, made);
     this.#ids.set(made, this.#ids.size);
     return made;
+  }
+
+  /**
+   * A part of a reduction is the reduction of a part: the gradient of a padded
+   * convolution does not compute the padding's.
+   */
+  #sinkSlice(original: Node, input: Node): Node | undefined {
+    const { op } = original;
+    if (op.kind !== "move" || op.movement.kind !== "slice") return undefined;
+    let below = original.inputs[0]!;
+    let base = input;
+    while (base.op.kind === "move" && base.op.movement.kind === "reshape") {
+      if ((this.#uses.get(below) ?? 0) > 1) return undefined;
+      base = base.inputs[0]!;
+      below = below.inputs[0] ?? below;
+    }
+    if (base.op.kind !== "reduce" || (this.#uses.get(below) ?? 0) > 1) {
+      return undefined;
+    }
+    const long = (shape: Shape) =>
+      shape.flatMap((extent, axis) => extent === 1 ? [] : [axis]);
+    const outer = long(input.shape);
+    const inner = long(base.shape);
+    const aligned = outer.length === inner.length &&
+      outer.every((axis, at) => input.shape[axis] === base.shape[inner[at]!]);
+    if (!aligned || original.shape.includes(0)) return undefined;
+    const x = base.inputs[0]!;
+    const { starts, steps } = op.movement;
+    const place = (axis: number) => outer[inner.indexOf(axis)];
+    const pick = (from: Shape, other: number | Shape) =>
+      x.shape.map((_, axis) => {
+        const at = place(axis);
+        if (at !== undefined) return from[at]!;
+        return typeof other === "number" ? other : other[axis]!;
+      });
+    const part = this.#intern(
+      build.slice(
+        x,
+        pick(starts, 0),
+        pick(steps, 1),
+        pick(original.shape, x.shape),
+      ),
+    );
+    const sum = build.reduce(base.op.reducer, part, base.op.axes);
+    return build.reshape(this.#intern(sum), original.shape);
   }
 
   #reduce(original: Node, input: Node): Node {
