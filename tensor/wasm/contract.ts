@@ -17,7 +17,13 @@ import { emitEpilogue } from "./contract_epilogue.ts";
 import { type Layout, layoutOf, rowBytesOf } from "./contract_layout.ts";
 import { emitFor } from "./contract_loops.ts";
 import type { Operand } from "./contract_layout.ts";
-import { emitPackPanel, emitPackRows } from "./contract_pack.ts";
+import {
+  emitPackPanel,
+  emitPackRows,
+  emitPlainPanel,
+} from "./contract_pack.ts";
+import { emitDirect } from "./contract_direct.ts";
+import { operandCode, type OperandSource } from "./contract_operand.ts";
 import { Helpers } from "./helpers.ts";
 import { LaneTable } from "./lane_table.ts";
 import type { Target } from "./math.ts";
@@ -98,11 +104,14 @@ class ContractEmitter {
   readonly #rowTable: LaneTable;
   readonly #laneTable: LaneTable;
   readonly #columnTable: LaneTable;
+  readonly #helpers: Helpers;
+  readonly #laneSource: OperandSource;
   readonly #scratch: Scratch;
   readonly #call: Record<
     | "thread"
     | "packRows"
     | "packPanel"
+    | "direct"
     | "epilogue"
     | "multiply"
     | "fillRows"
@@ -146,8 +155,15 @@ class ContractEmitter {
       lanes: table,
       columns: columnTable,
     });
+    const tile = {
+      rows: tileRows,
+      quads: tileQuads,
+      rowBytes: this.#rowBytes,
+    };
     const rowSource = source(rows, rowTable);
     const laneSource = source(lanes, laneTable);
+    this.#helpers = helpers;
+    this.#laneSource = laneSource;
     this.#call = {
       thread,
       packRows: emitPackRows(module, helpers, rowSource, this.#rowBytes),
@@ -160,11 +176,10 @@ class ContractEmitter {
         rowTable,
         tileQuads,
       ),
-      multiply: emitMicrokernel(module, {
-        rows: tileRows,
-        quads: tileQuads,
-        rowBytes: this.#rowBytes,
-      }, target),
+      multiply: emitMicrokernel(module, tile, target),
+      direct: layout.direct
+        ? emitDirect(module, helpers, laneSource, tile)
+        : thread,
       // Last: now the tables know their entries.
       fillRows: rowTable.emitFill(module, batch),
       fillLanes: laneTable.emitFill(module, batch),
@@ -383,6 +398,11 @@ class ContractEmitter {
     const frame = f.params[0]!;
     const { scratch, panel, run, batchNumber, count, columnCount } = at;
     const [held, laneCount, index, sums, laneAt, valid] = locals(f, 6);
+    const [columnAt] = locals(f, 1);
+    const pushPass = () => {
+      if (this.#passes === 1) f.i32(0);
+      else f.get(passes.pass);
+    };
     const begin = () => {
       f.get(scratch).i32(this.#scratch.sums).op("i32.add").set(sums);
       f.get(scratch).i32(this.#scratch.laneTable).op("i32.add").set(laneAt);
@@ -401,11 +421,38 @@ class ContractEmitter {
       const eachPanel = () => {
         begin();
         emitFor(f, index, held, 1, () => {
-          f.get(frame).get(laneAt);
           f.get(scratch).i32(this.#scratch.columnTable).op("i32.add");
-          f.get(scratch).i32(this.#scratch.panel).op("i32.add");
-          f.i32(tileLanes).get(columnCount).call(this.#call.packPanel);
-          this.#emitTiles(f, scratch, sums, count, columnCount, passes);
+          f.set(columnAt);
+          const packed = () => {
+            f.get(frame).get(laneAt).get(columnAt);
+            f.get(scratch).i32(this.#scratch.panel).op("i32.add");
+            f.i32(tileLanes).get(columnCount).call(this.#call.packPanel);
+            this.#emitTiles(f, sums, count, passes, (rows, tile) => {
+              f.get(rows);
+              f.get(scratch).i32(this.#scratch.panel).op("i32.add");
+              f.get(columnCount).get(tile);
+              pushPass();
+              f.call(this.#call.multiply);
+            });
+          };
+          const direct = () =>
+            this.#emitTiles(f, sums, count, passes, (rows, tile) => {
+              f.get(frame).get(laneAt).get(columnAt).get(rows).get(tile);
+              f.get(columnCount);
+              pushPass();
+              f.call(this.#call.direct);
+            });
+          const code = operandCode(
+            f,
+            this.#helpers,
+            this.#laneSource,
+            frame,
+            laneAt,
+            columnAt,
+          );
+          if (this.#layout.direct && emitPlainPanel(code, tileQuads)) {
+            f.if(direct, packed);
+          } else packed();
           advance();
         });
       };
@@ -437,21 +484,16 @@ class ContractEmitter {
   /** All tiles of one panel. */
   #emitTiles(
     f: Emitter,
-    scratch: Local,
     sums: Local,
     count: Local,
-    columnCount: Local,
-    { rowsAt, pass }: { rowsAt: Local; pass: Local },
+    { rowsAt }: { rowsAt: Local },
+    multiply: (rows: Local, tile: Local) => void,
   ): void {
     const { tileRows, tileQuads } = this.#layout;
     const [row, rows, tile] = locals(f, 3);
     f.get(rowsAt).set(rows).get(sums).set(tile);
     emitFor(f, row, count, tileRows, () => {
-      f.get(rows).get(scratch).i32(this.#scratch.panel).op("i32.add");
-      f.get(columnCount).get(tile);
-      if (this.#passes === 1) f.i32(0);
-      else f.get(pass);
-      f.call(this.#call.multiply);
+      multiply(rows, tile);
       f.get(rows).i32(tileRows * this.#rowBytes).op("i32.add").set(rows);
       f.get(tile).i32(16 * tileQuads * tileRows).op("i32.add").set(tile);
     });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { LoopKernel, Store, ValueId } from "../kernel/kernel.ts";
+import type { LoopKernel, ValueId } from "../kernel/kernel.ts";
 import { isElementStore, levelsOf } from "../kernel/kernel.ts";
 import { type Side, sideOf } from "./lane_table.ts";
 import { contiguity, contiguousShare } from "./quad_values.ts";
@@ -42,6 +42,8 @@ export interface Layout {
   readonly blockPanels: number;
   /** Whether the rows are packed once, for all threads. */
   readonly sharedRows: boolean;
+  /** Whether panels are not packed where they can be read as they are. */
+  readonly direct: boolean;
 }
 
 /** Tiles that keep the multipliers busy, and what a column costs in cycles. */
@@ -54,6 +56,8 @@ const TILES = [
   { rows: 1, quads: 8, cycles: 4.6 },
 ] as const;
 
+/** Tiles in which loads from where they are cost less than packing. */
+const DIRECT_TILES = 2;
 const MAX_BLOCK_COLUMNS = 1024;
 /** Floats of packed rows that stay in a second-level cache of 512 KiB. */
 const BLOCK_FLOATS = 96 * 1024;
@@ -79,8 +83,8 @@ export function layoutOf(kernel: LoopKernel): Layout | undefined {
   const columns = sideOf(kernel.cols);
   const left = operandOf(kernel, contract.left, sideOf(contract.m));
   const right = operandOf(kernel, contract.right, sideOf(contract.n));
-  const one = orient(batch, columns, left, right, stores);
-  const other = orient(batch, columns, right, left, stores);
+  const one = orient(kernel, batch, columns, left, right);
+  const other = orient(kernel, batch, columns, right, left);
   return one.cost < other.cost ? one.layout : other.layout;
 }
 
@@ -100,11 +104,11 @@ function operandOf(kernel: LoopKernel, value: ValueId, side: Side): Unplaced {
 
 /** One of the two ways round, with what it costs: some ns, to be compared. */
 function orient(
+  kernel: LoopKernel,
   batch: Side,
   columns: Side,
   rows: Unplaced,
   lanes: Unplaced,
-  stores: readonly Store[],
 ): { layout: Layout; cost: number } {
   const [m, n, k] = [rows.side.extent, lanes.side.extent, columns.extent];
   const tiles = TILES.map((tile) => ({
@@ -114,20 +118,32 @@ function orient(
   }));
   const best = tiles.reduce((a, b) => b.cost < a.cost ? b : a);
   const { rows: tileRows, quads: tileQuads } = best.tile;
-  const scattered = stores.reduce(
+  const scattered = kernel.stores.reduce(
     (sum, { index }) => sum + 1 - contiguousShare(index, lanes.side),
     0,
   );
+  const placedLanes = placed(lanes, "lanes");
   const layout: Layout = {
     batch,
     columns,
     rows: placed(rows, "columns"),
-    lanes: placed(lanes, "lanes"),
+    lanes: placedLanes,
     tileRows,
     tileQuads,
     ...blocks(batch.extent, m, n, k, tileRows, 4 * tileQuads),
+    direct: m <= tileRows * directTiles(kernel, lanes, placedLanes.along),
   };
   return { layout, cost: best.cost + m * n * 1.5 * scattered };
+}
+
+/** How many tiles may compute a panel's elements anew. */
+function directTiles(
+  kernel: LoopKernel,
+  { value }: Unplaced,
+  along: Operand["along"],
+): number {
+  const plain = kernel.values[value]!.op === "load";
+  return plain && along === "lanes" ? DIRECT_TILES : 1;
 }
 
 function placed(

@@ -144,41 +144,43 @@ export function emitEachColumn(
 }
 
 /**
- * Runs through the columns four by four; `use` gets four columns of each of
- * `lanes`. The last turn may reach past the last column.
+ * Runs through the columns four by four. In each turn `use` gets four columns
+ * of each lane of a group, group after group, and `advance` is written at the
+ * end. The last turn may reach past the last column.
  */
 export function emitColumnQuads(
   code: OperandCode,
   columnCount: Local,
   interior: boolean,
-  lanes: readonly number[],
-  use: (vectors: readonly Local[]) => void,
+  groups: readonly (readonly number[])[],
+  use: (vectors: readonly Local[], group: number) => void,
+  advance: () => void,
 ): void {
   const { f, columns, source, byColumns } = code;
-  const scopes = lanes.map((lane) => outerScope(f, code.lanes, lane));
+  const { kernel, value } = source;
+  const scopes = groups.map((lanes) =>
+    lanes.map((lane) => outerScope(f, code.lanes, lane))
+  );
   const column = f.local("i32");
   const at = f.local("i32");
   const turn = (contiguous: boolean) => {
     const reader = new TableReader(f, column, 0);
-    use(
-      scopes.map((scope) =>
-        new QuadValues(byColumns, scope, reader, { contiguous, interior })
-          .value(source.value)
-      ),
-    );
+    const place = { contiguous, interior };
+    scopes.forEach((group, i) => {
+      const vectors = group.map((scope) =>
+        new QuadValues(byColumns, scope, reader, place).value(value)
+      );
+      use(vectors, i);
+    });
   };
   const step = () => {
     f.get(column).i32(16).op("i32.add").set(column);
+    advance();
   };
   f.get(columns).set(column);
-  const always = alwaysContiguous(
-    source.kernel,
-    [source.value],
-    byColumns.vector.side,
-  );
-  if (!always) {
+  if (!alwaysContiguous(kernel, [value], byColumns.vector.side)) {
     emitFor(f, at, columnCount, 4, () => {
-      if (emitContiguous(byColumns, column, [source.value])) {
+      if (emitContiguous(byColumns, column, [value])) {
         f.if(() => turn(true), () => turn(false));
       } else turn(false);
       step();
@@ -191,7 +193,10 @@ export function emitColumnQuads(
     turn(true);
     step();
   });
-  f.get(columnCount).i32(3).op("i32.and").if(() => turn(false));
+  f.get(columnCount).i32(3).op("i32.and").if(() => {
+    turn(false);
+    step();
+  });
 }
 
 /** Vector i of the result has lane i of each vector. */

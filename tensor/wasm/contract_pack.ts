@@ -146,13 +146,19 @@ function emitPanelByColumns(
   emitFor(f, lane, laneCount, 4, () => {
     emitInteriorVersions(code, lanes, (interior) => {
       f.get(to).set(target);
-      emitColumnQuads(code, columnCount, interior, [0, 1, 2, 3], (vectors) => {
-        emitTranspose(f, vectors).forEach((vector, column) => {
-          f.get(target).get(vector);
-          f.memory("v128.store", 16 * quads * column);
-        });
-        f.get(target).i32(64 * quads).op("i32.add").set(target);
-      });
+      emitColumnQuads(
+        code,
+        columnCount,
+        interior,
+        [[0, 1, 2, 3]],
+        (vectors) => {
+          emitTranspose(f, vectors).forEach((vector, column) => {
+            f.get(target).get(vector);
+            f.memory("v128.store", 16 * quads * column);
+          });
+        },
+        () => f.get(target).i32(64 * quads).op("i32.add").set(target),
+      );
     });
     f.get(lanes).i32(16).op("i32.add").set(lanes);
     f.get(to).i32(16).op("i32.add").set(to);
@@ -168,10 +174,14 @@ function emitRow(
   const { f } = code;
   const target = f.local("i32");
   f.get(to).set(target);
-  emitColumnQuads(code, columnCount, interior, [0], ([vector]) => {
-    f.get(target).get(vector!).memory("v128.store");
-    f.get(target).i32(16).op("i32.add").set(target);
-  });
+  emitColumnQuads(
+    code,
+    columnCount,
+    interior,
+    [[0]],
+    ([vector]) => f.get(target).get(vector!).memory("v128.store"),
+    () => f.get(target).i32(16).op("i32.add").set(target),
+  );
 }
 
 function emitRowQuad(

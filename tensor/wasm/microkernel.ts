@@ -48,6 +48,50 @@ export function emitMicrokernel(
   });
 }
 
+/** Variables for the sums of a tile: 0, or what is there already. */
+export function emitLoadSums(
+  f: FunctionBuilder,
+  tile: Tile,
+  out: Local,
+  accumulate: Local,
+): Local[] {
+  const sums = Array.from(
+    { length: tile.rows * tile.quads },
+    () => f.local("v128"),
+  );
+  f.get(accumulate).if(() => {
+    sums.forEach((sum, i) => {
+      f.get(out).memory("v128.load", 16 * i).set(sum);
+    });
+  });
+  return sums;
+}
+
+/** Writes the sums of a tile. */
+export function emitStoreSums(
+  f: FunctionBuilder,
+  sums: readonly Local[],
+  out: Local,
+): void {
+  sums.forEach((sum, i) => {
+    f.get(out).get(sum).memory("v128.store", 16 * i);
+  });
+}
+
+/** `sum += a * b`, in one rounding where the engine can. */
+export function emitMultiplyAdd(
+  f: FunctionBuilder,
+  target: Target,
+  a: Local,
+  b: Local,
+  sum: Local,
+): void {
+  f.get(a).get(b);
+  if (target.relaxedSimd) f.get(sum).op("f32x4.relaxed_madd");
+  else f.op("f32x4.mul").get(sum).op("f32x4.add");
+  f.set(sum);
+}
+
 function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
   const [rows, panel, columns, out, accumulate] = f.params as [
     Local,
@@ -56,10 +100,7 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
     Local,
     Local,
   ];
-  const sums = Array.from(
-    { length: tile.rows * tile.quads },
-    () => f.local("v128"),
-  );
+  const sums = emitLoadSums(f, tile, out, accumulate);
   const vectors = Array.from({ length: tile.quads }, () => f.local("v128"));
   const repeated = f.local("v128");
   const turns = f.local("i32");
@@ -76,10 +117,7 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
       f.set(repeated);
       vectors.forEach((vector, quad) => {
         const sum = sums[row * tile.quads + quad]!;
-        f.get(repeated).get(vector);
-        if (target.relaxedSimd) f.get(sum).op("f32x4.relaxed_madd");
-        else f.op("f32x4.mul").get(sum).op("f32x4.add");
-        f.set(sum);
+        emitMultiplyAdd(f, target, repeated, vector, sum);
       });
     }
   };
@@ -88,11 +126,6 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
     f.get(panel).i32(panelBytes * count).op("i32.add").set(panel);
   };
 
-  f.get(accumulate).if(() => {
-    sums.forEach((sum, i) => {
-      f.get(out).memory("v128.load", 16 * i).set(sum);
-    });
-  });
   f.get(columns).i32(Math.log2(UNROLL)).op("i32.shr_u").tee(turns);
   f.if(() => {
     f.loop((again) => {
@@ -109,7 +142,5 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
       f.get(turns).i32(1).op("i32.sub").tee(turns).brIf(again);
     });
   });
-  sums.forEach((sum, i) => {
-    f.get(out).get(sum).memory("v128.store", 16 * i);
-  });
+  emitStoreSums(f, sums, out);
 }
