@@ -34,4 +34,4 @@ export {
   openDevice,
   useDevice,
 } from "./device/session.ts";
-export { endStep, realize } from "./realize.ts";
+export { endStep, realize, realizeSync } from "./realize.ts";

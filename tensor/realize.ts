@@ -6,6 +6,7 @@
 
 import {
   computeNow,
+  currentDevice,
   endStep as endSessionStep,
   ensureDevice,
 } from "./device/session.ts";
@@ -14,6 +15,33 @@ import { nodeOf, type Tensor } from "./tensor.ts";
 /** Computes tensors in one go, without reading them; opens a device if need be. */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
   computeNow(await ensureDevice(), tensors.map(nodeOf));
+}
+
+/**
+ * The same at once: for values that are needed before a scope ends, from code
+ * that cannot wait. The device works on, where it can.
+ *
+ * @throws {Error} If no device is open.
+ *
+ * @example
+ * ```ts
+ * import { openDevice, realizeSync, tensor } from "@heddle/tensor";
+ * import { assert } from "@std/assert";
+ *
+ * using _device = await openDevice("wasm");
+ * const sum = tensor([1, 2]).sum();
+ * realizeSync(sum);
+ * assert(sum.isComputed);
+ * ```
+ */
+export function realizeSync(...tensors: readonly Tensor[]): void {
+  const device = currentDevice();
+  if (device === undefined) {
+    throw new Error(
+      "realizeSync: no device is open: await openDevice() first",
+    );
+  }
+  computeNow(device, tensors.map(nodeOf));
 }
 
 /**

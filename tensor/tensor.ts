@@ -100,6 +100,14 @@ export class Tensor {
     return this.#node.needsGrad;
   }
 
+  /**
+   * Whether it is a variable: a leaf whose gradient `backward()` leaves in
+   * `grad`. What is made from one has a gradient, but is none itself.
+   */
+  get isVariable(): boolean {
+    return variables.has(this.#node);
+  }
+
   /** Whether its values have been computed. */
   get isComputed(): boolean {
     return this.#node.storage !== undefined;
