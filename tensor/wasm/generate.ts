@@ -4,12 +4,16 @@
  * @module
  */
 
-import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import { emitContract } from "./contract.ts";
 import { Helpers } from "./helpers.ts";
+import type { KernelFunction } from "./kernel_function.ts";
 import { emitLoopFunction } from "./loop_kernel.ts";
 import type { Target } from "./math.ts";
+import { emitScan } from "./scan_kernel.ts";
+import { emitScatter } from "./scatter_kernel.ts";
+import { emitSort } from "./sort_kernel.ts";
 
 /** A function `(frame, start, end)` of a module, and how it is split. */
 export interface Stage {
@@ -68,13 +72,19 @@ export function generate(
     if (plan) return { ...plan, bytes: module.finish() };
   }
   const module = beginModule(target);
-  const helpers = new Helpers(module, target);
-  const stages = emitStages(module, helpers, kernel);
+  const name = "run";
+  const { items, cost, threadScratchBytes = 0 } = emitFunction(
+    module,
+    name,
+    kernel,
+    target,
+  );
+  const grain = Math.max(1, Math.ceil(GRAIN_NS * items / cost));
   return {
     bytes: module.finish(),
-    stages,
+    stages: items === 0 ? [] : [{ name, items, grain }],
     sharedScratchBytes: 0,
-    threadScratchBytes: 0,
+    threadScratchBytes,
   };
 }
 
@@ -88,31 +98,27 @@ function beginModule(target: Target): ModuleBuilder {
   return module;
 }
 
-function emitStages(
+function emitFunction(
   module: ModuleBuilder,
-  helpers: Helpers,
+  name: string,
   kernel: Kernel,
-): Stage[] {
+  target: Target,
+): KernelFunction {
   switch (kernel.kind) {
     case "loop":
-      return emitLoopStages(module, helpers, kernel);
+      if (kernel.rows.some((axis) => axis.extent === 0)) {
+        return { items: 0, cost: 0 };
+      }
+      return emitLoopFunction(module, new Helpers(module, target), kernel, {
+        name,
+      });
     case "scan":
+      return emitScan(module, name, kernel);
     case "sort":
+      return emitSort(module, name, kernel);
     case "scatter":
-      throw new Error(`${kernel.kind}: not there yet`);
+      return emitScatter(module, name, kernel);
     default:
       return kernel satisfies never;
   }
-}
-
-function emitLoopStages(
-  module: ModuleBuilder,
-  helpers: Helpers,
-  kernel: LoopKernel,
-): Stage[] {
-  if (kernel.rows.some((axis) => axis.extent === 0)) return [];
-  const name = "run";
-  const { items, cost } = emitLoopFunction(module, helpers, kernel, { name });
-  const grain = Math.max(1, Math.ceil(GRAIN_NS * items / cost));
-  return [{ name, items, grain }];
 }

@@ -209,9 +209,7 @@ class LoopCode {
     const { vector, unroll, block: blockSize } = this.#plan;
     const { extent } = vector!;
     const turn = 4 * unroll;
-    let looped = Math.floor(extent / turn) * turn;
-    // A single turn needs no loop.
-    if (!block && looped === turn) looped = 0;
+    const looped = this.#loopedElements(block);
     if (looped > 0) {
       const base = f.local("i32");
       const stop = f.local("i32");
@@ -297,9 +295,7 @@ class LoopCode {
       else innermost();
     };
     const vector = vectorInCols || rows[0] !== undefined;
-    const copies = vectorInCols
-      ? Math.max(this.#plan.unroll, this.#restCopies())
-      : rows.length;
+    const copies = vectorInCols ? this.#columnCopies() : rows.length;
     for (const reduction of reductions) {
       reduction.begin(copies, vector, vectorInCols);
     }
@@ -318,11 +314,20 @@ class LoopCode {
     }
   }
 
-  /** How many copies of the body stand behind the vector loop. */
-  #restCopies(): number {
+  /** Copies of the body along the columns: in the loop, or behind it. */
+  #columnCopies(): number {
+    const { vector, unroll } = this.#plan;
+    const rest = vector!.extent - this.#loopedElements();
+    return Math.max(unroll, Math.ceil(rest / 4));
+  }
+
+  /** Elements of the vector axis that a loop takes; the rest stand behind. */
+  #loopedElements(block?: Local): number {
     const { vector, unroll } = this.#plan;
     const turn = 4 * unroll;
-    return Math.max(unroll, Math.ceil((vector!.extent % turn) / 4));
+    const turns = Math.floor(vector!.extent / turn);
+    // A single turn needs no loop.
+    return !block && turns === 1 ? 0 : turns * turn;
   }
 
   #store({ buffer, index, value }: Store, lanes: Lanes | undefined): void {
