@@ -4,6 +4,8 @@
  * @module
  */
 
+import { releaseTogether } from "./device/session.ts";
+
 /** What a scope can free. */
 export interface Disposable {
   /** Gives the memory back. */
@@ -61,10 +63,12 @@ export class Scope {
     if (at < 0) return;
     open.splice(at, 1);
     const outer = open[at - 1];
-    for (const tensor of this.#made) {
-      if (!this.#kept.has(tensor)) tensor.dispose();
-      else outer?.add(tensor);
-    }
+    releaseTogether(() => {
+      for (const tensor of this.#made) {
+        if (!this.#kept.has(tensor)) tensor.dispose();
+        else outer?.add(tensor);
+      }
+    });
     this.#made.length = 0;
   }
 

@@ -114,6 +114,8 @@ export function defer(node: Node): void {
   if (node.storage === undefined) pending.add(node);
 }
 
+let collecting: Node[] | undefined;
+
 /**
  * One tensor less shows a node. Without any it is not computed for its own
  * sake, and its memory is given back.
@@ -121,7 +123,29 @@ export function defer(node: Node): void {
 export function release(node: Node): void {
   if (--node.handles > 0) return;
   pending.delete(node);
-  freeNode(node);
+  if (collecting) collecting.push(node);
+  else freeNode(node);
+}
+
+/**
+ * Releases the tensors that `f` disposes of, after what was deferred has been
+ * computed: it may need them.
+ */
+export function releaseTogether(f: () => void): void {
+  const outer = collecting;
+  const mine: Node[] = collecting = [];
+  try {
+    f();
+  } finally {
+    collecting = outer;
+  }
+  if (pending.size > 0 && mine.some((node) => node.storage !== undefined)) {
+    const device = currentDevice();
+    // Before there is a device nothing can be computed: all stays.
+    if (device === undefined) return;
+    computeNow(device, []);
+  }
+  for (const node of mine) freeNode(node);
 }
 
 /** Computes nodes and all deferred values on a device. */
