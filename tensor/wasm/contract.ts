@@ -24,7 +24,9 @@ import {
 } from "./contract_pack.ts";
 import { emitDirect } from "./contract_direct.ts";
 import { operandCode, type OperandSource } from "./contract_operand.ts";
+import { type PaddedKernel, padOperands } from "./contract_padding.ts";
 import { Helpers } from "./helpers.ts";
+import { emitLoopFunction } from "./loop_kernel.ts";
 import { LaneTable } from "./lane_table.ts";
 import type { Target } from "./math.ts";
 import { emitMicrokernel } from "./microkernel.ts";
@@ -59,8 +61,9 @@ export interface ContractPlan {
 /** Rows that one item of the packing stage does. */
 const PACK_ROWS = 16;
 
-/** Work that is worth sharing, in floating-point operations. */
+/** Work that is worth sharing, in floating-point operations and in time. */
 const GRAIN_OPERATIONS = 400_000;
+const GRAIN_NS = 10_000;
 
 /**
  * Adds the functions of a matrix product to a module that has its memory and
@@ -75,8 +78,10 @@ export function emitContract(
   kernel: LoopKernel,
   target: Target,
 ): ContractPlan | undefined {
-  const layout = layoutOf(kernel);
-  return layout && new ContractEmitter(module, kernel, layout, target).plan;
+  if (!layoutOf(kernel)) return undefined;
+  const padded = padOperands(kernel);
+  const layout = layoutOf(padded.kernel)!;
+  return new ContractEmitter(module, padded, layout, target).plan;
 }
 
 /** Offsets in a thread's scratch memory. */
@@ -106,6 +111,8 @@ class ContractEmitter {
   readonly #columnTable: LaneTable;
   readonly #helpers: Helpers;
   readonly #laneSource: OperandSource;
+  /** Where in the shared scratch memory the rows lie, behind the copies. */
+  readonly #packedAt: number;
   readonly #scratch: Scratch;
   readonly #call: Record<
     | "thread"
@@ -122,12 +129,13 @@ class ContractEmitter {
 
   constructor(
     module: ModuleBuilder,
-    kernel: LoopKernel,
+    { kernel, copies, size }: PaddedKernel,
     layout: Layout,
     target: Target,
   ) {
     this.#module = module;
     this.#kernel = kernel;
+    this.#packedAt = Math.ceil(4 * size / 64) * 64;
     this.#layout = layout;
     const { rows, lanes, columns, batch, tileRows, tileQuads } = layout;
     const { blockRows, blockColumns, blockPanels } = layout;
@@ -199,14 +207,15 @@ class ContractEmitter {
       panel: take(4 * tileLanes * blockColumns),
       sums: take(4 * blockLanes * blockRows),
     };
-    const stages: ContractStage[] = [];
+    const stages = copies.map((copy, i) => this.#emitCopyStage(copy, i));
     if (layout.sharedRows) stages.push(this.#emitPackStage());
     stages.push(this.#emitMultiplyStage());
     this.plan = {
       stages,
-      sharedScratchBytes: layout.sharedRows
-        ? batch.extent * this.#passes * this.#paddedRows * this.#rowBytes
-        : 0,
+      sharedScratchBytes: this.#packedAt +
+        (layout.sharedRows
+          ? batch.extent * this.#passes * this.#paddedRows * this.#rowBytes
+          : 0),
       threadScratchBytes: bytes,
     };
   }
@@ -230,6 +239,23 @@ class ContractEmitter {
     const { blockPanels, tileQuads, blockRows } = this.#layout;
     const bytes = 16 * tileQuads * blockPanels * blockRows;
     return sums + Math.ceil(bytes / 64) * 64;
+  }
+
+  /** Writes a padded copy. */
+  #emitCopyStage(copy: LoopKernel, position: number): ContractStage {
+    const name = `pad${position}`;
+    const { callable, items, cost } = emitLoopFunction(
+      this.#module,
+      this.#helpers,
+      copy,
+      { addressParams: [copy.buffers.length - 1] },
+    );
+    this.#module.function(name, ["i32", "i32", "i32"], [], (f) => {
+      const [frame, start, end] = f.params as StageParams;
+      f.get(frame).get(start).get(end);
+      f.get(frame).memory("i32.load", this.#sharedScratch()).call(callable);
+    });
+    return { name, items, grain: Math.ceil(GRAIN_NS * items / cost) };
   }
 
   /** Items: (batch, pass, group of rows). */
@@ -279,6 +305,7 @@ class ContractEmitter {
     f.get(frame).memory("i32.load", this.#sharedScratch());
     f.get(outer).i32(this.#paddedRows).op("i32.mul").get(first).op("i32.add");
     f.i32(this.#rowBytes).op("i32.mul").op("i32.add");
+    f.i32(this.#packedAt).op("i32.add");
   }
 
   /** Fills the table of a block of rows, up to a whole quad. */
