@@ -5,6 +5,7 @@
  */
 
 import type { Kernel } from "../kernel/kernel.ts";
+import { normalize } from "../kernel/normalize.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import { emitContract } from "./contract.ts";
 import { Helpers } from "./helpers.ts";
@@ -109,9 +110,12 @@ function emitFunction(
       if (kernel.rows.some((axis) => axis.extent === 0)) {
         return { items: 0, cost: 0 };
       }
-      return emitLoopFunction(module, new Helpers(module, target), kernel, {
-        name,
-      });
+      return emitLoopFunction(
+        module,
+        new Helpers(module, target),
+        normalize(kernel),
+        { name },
+      );
     case "scan":
       return emitScan(module, name, kernel);
     case "sort":
