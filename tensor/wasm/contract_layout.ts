@@ -57,7 +57,7 @@ const TILES = [
 ] as const;
 
 /** Tiles in which loads from where they are cost less than packing. */
-const DIRECT_TILES = 2;
+const DIRECT_TILES = 6;
 const MAX_BLOCK_COLUMNS = 1024;
 /** Floats of packed rows that stay in a second-level cache of 512 KiB. */
 const BLOCK_FLOATS = 96 * 1024;
