@@ -92,7 +92,10 @@ class LoopBody {
       }
       const results = perRow ? this.#share(pass, totals, number % 2) : totals;
       pass.reductions.forEach(({ id }, i) => {
-        this.#code.define(id, this.#shader.let(results[i]!, 0));
+        // Named anew: a later pass finds another total in the same place.
+        const text = this.#shader.fresh("v");
+        this.#shader.line(`let ${text} = ${results[i]!};`);
+        this.#code.define(id, { text, level: 0 });
       });
     });
     if (!perRow) {
