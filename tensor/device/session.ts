@@ -7,7 +7,9 @@
 import type { Node } from "../graph/node.ts";
 import type { DeviceName } from "./device.ts";
 import { Device, freeNode } from "./runtime.ts";
+import { openWasm } from "./wasm.ts";
 import { openWebgpu } from "./webgpu.ts";
+import { findAdapter, isFallbackAdapter } from "./webgpu_adapter.ts";
 
 /** What `openDevice` is asked for. */
 export interface DeviceOptions {
@@ -62,14 +64,13 @@ async function open(
 ): Promise<Device> {
   switch (name) {
     case "wasm":
-      return new Device(await (await import("./wasm.ts")).openWasm(options));
+      return new Device(await openWasm(options));
     case "webgpu":
       return new Device(await openWebgpu());
     case "auto": {
-      const adapter = await globalThis.navigator?.gpu?.requestAdapter()
-        .catch(() => null);
+      const adapter = await findAdapter();
       // A GPU emulated in software is slower than WebAssembly.
-      const real = adapter && !isFallback(adapter);
+      const real = adapter !== undefined && !isFallbackAdapter(adapter);
       return await open(real ? "webgpu" : "wasm", options);
     }
     default:
@@ -77,10 +78,6 @@ async function open(
         `openDevice: no such device: got "${name}": use webgpu, wasm or auto`,
       );
   }
-}
-
-function isFallback(adapter: GPUAdapter): boolean {
-  return adapter.info?.isFallbackAdapter === true;
 }
 
 function deviceFromEnvironment(): string | undefined {

@@ -30,6 +30,28 @@ export interface OpenAdapter {
   readonly isFallback: boolean;
 }
 
+/** The adapter that the browser or Deno prefers, if there is one. */
+export async function findAdapter(
+  powerPreference?: GPUPowerPreference,
+): Promise<GPUAdapter | undefined> {
+  quietDrivers();
+  const adapter = await globalThis.navigator?.gpu
+    ?.requestAdapter(powerPreference ? { powerPreference } : {})
+    .catch(() => null);
+  return adapter ?? undefined;
+}
+
+/** Drivers on Linux complain on stderr if nobody is logged in to a desktop. */
+function quietDrivers(): void {
+  try {
+    const { build, env } = globalThis.Deno ?? {};
+    if (build?.os !== "linux" || env?.get("XDG_RUNTIME_DIR")) return;
+    env?.set("XDG_RUNTIME_DIR", env.get("TMPDIR") || "/tmp");
+  } catch {
+    // Not allowed to: then they complain.
+  }
+}
+
 /**
  * Opens the adapter that the browser or Deno prefers.
  *
@@ -38,9 +60,7 @@ export interface OpenAdapter {
 export async function openAdapter(
   powerPreference?: GPUPowerPreference,
 ): Promise<OpenAdapter> {
-  const adapter = await navigator.gpu?.requestAdapter(
-    powerPreference ? { powerPreference } : {},
-  );
+  const adapter = await findAdapter(powerPreference);
   if (!adapter) {
     throw new Error(
       "openDevice: no WebGPU adapter: install a Vulkan driver, hardware or " +
@@ -65,8 +85,11 @@ export async function openAdapter(
   };
 }
 
-/** Older browsers keep the mark on the adapter, newer ones in its info. */
-function isFallbackAdapter(adapter: GPUAdapter): boolean {
+/**
+ * Whether an adapter is a processor that plays a GPU. Older browsers keep the
+ * mark on the adapter, newer ones in its info.
+ */
+export function isFallbackAdapter(adapter: GPUAdapter): boolean {
   const marks: readonly { readonly isFallbackAdapter?: boolean }[] = [
     adapter.info,
     adapter as { readonly isFallbackAdapter?: boolean },
