@@ -12,6 +12,9 @@ import { lowerLoop } from "./loop.ts";
 import { mergeAxes } from "./merge_axes.ts";
 import type { Program, ShaderLimits } from "./program.ts";
 import { iterationsOf } from "./rows.ts";
+import { lowerScan } from "./scan.ts";
+import { lowerScatter } from "./scatter.ts";
+import { lowerSort } from "./sort.ts";
 import { chooseContract } from "./strategy.ts";
 
 /** The programs that run a kernel within the limits. */
@@ -21,9 +24,11 @@ export function lowerKernel(kernel: Kernel, limits: ShaderLimits): Program {
     case "loop":
       return lowerRows(kernel, limits);
     case "scan":
+      return { dispatches: [lowerScan(kernel, limits)], temporaries: [] };
     case "sort":
+      return lowerSort(kernel, limits);
     case "scatter":
-      throw new Error(`${kernel.kind} is not there yet`);
+      return { dispatches: lowerScatter(kernel, limits), temporaries: [] };
     default:
       return kernel satisfies never;
   }

@@ -83,7 +83,8 @@ export class Shader {
 
   /** A name not used before. */
   fresh(prefix: string): string {
-    return `${prefix}${this.#names++}`;
+    // The underscore keeps names apart from types: i_32, not i32.
+    return `${prefix}_${this.#names++}`;
   }
 
   /** Enters a loop or block. */

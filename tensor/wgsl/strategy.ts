@@ -103,3 +103,20 @@ function chooseTiled(
   );
   return { kind: "tiled", tile, parts };
 }
+
+/** Lanes of a workgroup that share each line of a scan; 1 for a lane a line. */
+export function chooseScan(
+  [outer, size, inner]: readonly [number, number, number],
+  limits: ShaderLimits,
+): number {
+  const lines = outer * inner;
+  if (size <= 64 || lines >= (limits.isFallback ? 16 : 4096)) return 1;
+  return Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
+}
+
+/** Whether rows are short enough for each element to look at all others. */
+export function chooseSort(
+  [, size]: readonly [number, number],
+): "count" | "merge" {
+  return size <= 64 ? "count" : "merge";
+}

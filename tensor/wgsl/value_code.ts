@@ -204,13 +204,14 @@ export function fromStored(text: string, dtype: DType): string {
   return dtype === "bool" ? `${text} != 0u` : text;
 }
 
-/** `max` with NaN if one operand is: the builtin may give either. */
-function greater(a: string, b: string): string {
-  return `select(${b}, ${a}, (${a} > ${b}) | (${a} != ${a}))`;
+/** A test of the bits: a compiler may take `a != a` to be false. */
+function isNaNText(a: string): string {
+  return `((bitcast<u32>(${a}) & 0x7fffffffu) > 0x7f800000u)`;
 }
 
-function less(a: string, b: string): string {
-  return `select(${b}, ${a}, (${a} < ${b}) | (${a} != ${a}))`;
+/** `max` or `min` with NaN if one operand is: the builtin may give either. */
+function extreme(a: string, b: string, comparison: ">" | "<"): string {
+  return `select(${b}, ${a}, (${a} ${comparison} ${b}) | ${isNaNText(a)})`;
 }
 
 /** Two partial results of a reduction as one. */
@@ -227,10 +228,10 @@ export function combined(
       return `${a} * ${b}`;
     case "max":
       if (dtype === "bool") return `${a} | ${b}`;
-      return dtype === "float32" ? greater(a, b) : `max(${a}, ${b})`;
+      return dtype === "float32" ? extreme(a, b, ">") : `max(${a}, ${b})`;
     case "min":
       if (dtype === "bool") return `${a} & ${b}`;
-      return dtype === "float32" ? less(a, b) : `min(${a}, ${b})`;
+      return dtype === "float32" ? extreme(a, b, "<") : `min(${a}, ${b})`;
     default:
       return reducer satisfies never;
   }
@@ -302,7 +303,8 @@ function expressionOf(
     case "eq":
       return `${a} == ${b}`;
     case "ne":
-      return `${a} != ${b}`;
+      // Not `!=`, which some compilers take to be false of NaN.
+      return from === "float32" ? `!(${a} == ${b})` : `${a} != ${b}`;
     case "where":
       return `select(${c}, ${b}, ${a})`;
     case "cast":
@@ -319,14 +321,14 @@ function expressionOf(
 
 function castOf(a: string, from: DType, to: DType): string {
   if (from === to) return a;
-  if (to === "bool") return `${a} != ${literal(0, from)}`;
+  if (to === "bool") return `!(${a} == ${literal(0, from)})`;
   if (from !== "float32") return `${typeOf(to)}(${a})`;
   // Saturates whatever the hardware does; the bounds are exact in float32.
   return to === "int32"
     ? `select(select(i32(clamp(${a}, -2147483648f, 2147483520f)), ` +
-      `2147483647, ${a} >= 2147483648f), 0, ${a} != ${a})`
+      `2147483647, ${a} >= 2147483648f), 0, ${isNaNText(a)})`
     : `select(select(u32(clamp(${a}, 0f, 4294967040f)), ` +
-      `4294967295u, ${a} >= 4294967296f), 0u, ${a} != ${a})`;
+      `4294967295u, ${a} >= 4294967296f), 0u, ${isNaNText(a)})`;
 }
 
 function bitcastOf(a: string, from: DType, to: DType): string {

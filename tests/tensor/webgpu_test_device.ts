@@ -1,17 +1,20 @@
 /**
- * The GPU of the tests: one for all, opened when first asked for.
+ * The GPU of the tests, and kernels run on it against the interpreter.
  *
  * @module
  */
 
+import { assert, assertEquals } from "@std/assert";
 import {
   openWebgpu,
   type WebgpuBackend,
   type WebgpuOptions,
 } from "../../tensor/device/webgpu.ts";
+import type { DType } from "../../tensor/dtype.ts";
 import { hostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { HostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { Kernel } from "../../tensor/kernel/kernel.ts";
+import { expected } from "./kernel_builder.ts";
 
 const hasAdapter = Boolean(await navigator.gpu?.requestAdapter());
 
@@ -47,7 +50,11 @@ export async function runKernel(
   let next = 0;
   const buffers = kernel.buffers.map(({ size, output }) => {
     const buffer = gpu.allocate(size * 4);
-    if (!output) gpu.write(buffer, inputs[next++]!);
+    // What is not written must show.
+    gpu.write(
+      buffer,
+      output ? new Float32Array(size).fill(NaN) : inputs[next++]!,
+    );
     return buffer;
   });
   gpu.run(gpu.prepare(kernel), buffers, params);
@@ -60,4 +67,73 @@ export async function runKernel(
   );
   for (const buffer of buffers) gpu.free(buffer);
   return results.filter((result) => result !== undefined);
+}
+
+/** How near to the interpreter a float must be; the rest must be equal. */
+export interface Tolerance {
+  /** Part of the expected value. */
+  readonly rtol: number;
+  /** Added to it. */
+  readonly atol: number;
+}
+
+/** No difference at all. */
+export const EXACT: Tolerance = { rtol: 0, atol: 0 };
+/** Float32, elementwise. */
+export const POINTWISE: Tolerance = { rtol: 1e-5, atol: 1e-6 };
+
+/** Sums of `k` terms of size up to 1. */
+export function sumTolerance(k: number): Tolerance {
+  return { rtol: 1e-5, atol: 1e-7 * k };
+}
+
+/** Runs a kernel and compares each output with the interpreter's. */
+export async function checkKernel(
+  gpu: WebgpuBackend,
+  kernel: Kernel,
+  inputs: readonly HostBuffer[],
+  { rtol, atol }: Tolerance = EXACT,
+  params: Uint32Array = new Uint32Array(),
+): Promise<void> {
+  const want = expected(kernel, inputs, params);
+  const got = await runKernel(gpu, kernel, inputs, params);
+  want.forEach((array, output) => {
+    const other = got[output]!;
+    assertEquals(other.length, array.length);
+    array.forEach((value, i) => {
+      const found = other[i]!;
+      const same = Object.is(value, found) || value === found ||
+        Math.abs(value - found) <= atol + rtol * Math.abs(value);
+      assert(
+        same,
+        `${kernel.name}: output ${output}[${i}]: ${found}, not ${value}`,
+      );
+    });
+  });
+}
+
+/** Numbers that are the same in each run. */
+export function randomBuffer(
+  dtype: DType,
+  size: number,
+  seed: number = 1,
+  scale: number = 1,
+): HostBuffer {
+  let state = seed * 2654435761 >>> 0 || 1;
+  const buffer = hostBuffer(dtype, size);
+  for (let i = 0; i < size; i++) {
+    // Xorshift: Marsaglia 2003.
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state = (state ^ state << 5) >>> 0;
+    const unit = state / 2 ** 32;
+    buffer[i] = dtype === "float32"
+      ? (2 * unit - 1) * scale
+      : dtype === "int32"
+      ? Math.floor((2 * unit - 1) * scale)
+      : dtype === "bool"
+      ? Number(unit < 0.5)
+      : Math.floor(unit * scale);
+  }
+  return buffer;
 }
