@@ -108,6 +108,7 @@ class LoopCode {
   readonly #scopes: Scopes;
   readonly #indices: IndexCode;
   readonly #memory: MemoryCode;
+  #passNumber = 0;
 
   constructor(
     f: FunctionBuilder,
@@ -260,6 +261,7 @@ class LoopCode {
       );
       const chosen = stores.filter((store) => inPass(store) === pass);
       if (reductions.length + chosen.length > 0) {
+        this.#passNumber = pass;
         this.#pass(rows, reductions, chosen);
       }
     }
@@ -276,8 +278,12 @@ class LoopCode {
     stores: readonly Store[],
   ): void {
     const { vectorInCols, cols } = this.#plan;
+    const kept = this.#plan.kept.filter((one) => one.pass === this.#passNumber);
     const body = (copies: readonly (Lanes | undefined)[]) => {
       for (const lanes of copies) {
+        for (const { value, store } of kept) {
+          this.#store({ ...store, value }, lanes);
+        }
         for (const reduction of reductions) {
           const operand = this.#operand(reduction.argument, lanes);
           reduction.accumulate(operand, lanes);
@@ -359,7 +365,7 @@ class LoopCode {
         depth[id]!,
         valueKey(id, lanes),
         "v128",
-        () => this.#emit(value, lanes),
+        () => this.#emitVarying(id, lanes),
       );
     }
     if (value.op === "const") {
@@ -371,6 +377,21 @@ class LoopCode {
       this.#f.get(this.#scalar(id));
       emitSplat(this.#f, value.dtype);
     });
+  }
+
+  /** Pushes a value that differs between lanes, or loads what a pass left. */
+  #emitVarying(id: ValueId, lanes: Lanes): void {
+    const value = this.#kernel.values[id]!;
+    const kept = this.#plan.kept.find((one) =>
+      one.value === id && one.pass < this.#passNumber
+    );
+    if (!kept) {
+      this.#emit(value, lanes);
+      return;
+    }
+    const { buffer, index } = kept.store;
+    const { dtype } = value;
+    this.#memory.loadVector({ buffer, dtype, index, bounds: [] }, lanes);
   }
 
   #scalar(id: ValueId): Local {

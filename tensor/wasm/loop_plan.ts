@@ -14,6 +14,7 @@ import {
   type Value,
   type ValueId,
 } from "../kernel/kernel.ts";
+import { findKept, type Kept } from "./kept_values.ts";
 import { axesOf, type Axis, type Index, isDivision } from "../view.ts";
 
 /** The loops, outermost first, and what they carry. */
@@ -49,6 +50,8 @@ export interface LoopPlan {
   readonly varying: readonly boolean[];
   /** Whether a store, or a value that is stored, needs each value. */
   readonly needed: readonly boolean[];
+  /** What passes over the columns leave for later ones. */
+  readonly kept: readonly Kept[];
   /** Estimated nanoseconds of the whole kernel on one thread. */
   readonly cost: number;
 }
@@ -61,6 +64,12 @@ export interface PlanOptions {
 
 /** Items are made until there are this many: enough for any number of threads. */
 const ENOUGH_ITEMS = 32;
+
+/**
+ * Side of a tile of a transposition, in elements. As many rows of a buffer as a
+ * first cache has ways: they often lie a power of two apart.
+ */
+const TILE = 8;
 
 /** Fewer elements than this are not worth a block of their own. */
 const LEAST_BLOCK = 2048;
@@ -105,10 +114,18 @@ export function planLoop(
   const cost = vector ? best.cost : kernel.values.length;
   const vectorInCols = vector !== undefined && kernel.cols.includes(vector);
   const others = kernel.rows.filter((axis) => axis !== vector);
-  const items = options.items ?? chooseItems(others);
+  const across = vector && !vectorInCols && !options.items
+    ? crossingAxis(kernel, vector)
+    : undefined;
+  const items = options.items ??
+    (across ? others.filter((axis) => axis !== across) : chooseItems(others));
   const serial = others.filter((axis) => !items.includes(axis));
   const cols = kernel.cols.filter((axis) => axis !== vector);
-  const unroll = vector ? chooseUnroll(kernel, needed, vector) : 1;
+  const unroll = across
+    ? TILE / 4
+    : vector
+    ? chooseUnroll(kernel, needed, vector)
+    : 1;
 
   const axisDepth = new Map<Axis, number>();
   for (const axis of items) axisDepth.set(axis, 1);
@@ -137,6 +154,14 @@ export function planLoop(
     varying[id] = args.some((arg) => varying[arg]!) ||
       axes.some((axis) => axis === vector);
   });
+  const kept = findKept(
+    kernel,
+    levels,
+    needed,
+    (id) =>
+      varying[id]! && kernel.cols.every((axis) => dependencies[id]!.has(axis)),
+    (id) => operationCost(kernel.values[id]!),
+  );
   return {
     kernel,
     levels,
@@ -145,7 +170,9 @@ export function planLoop(
     items,
     serial,
     cols,
-    block: vector && !vectorInCols && !options.items
+    block: across
+      ? TILE
+      : vector && !vectorInCols && !options.items
       ? chooseBlock(vector, items, serial.length, 4 * unroll, cost)
       : undefined,
     unroll,
@@ -154,8 +181,29 @@ export function planLoop(
     depth,
     varying,
     needed,
+    kept,
     cost: cost / INSTRUCTIONS_PER_NS,
   };
+}
+
+/**
+ * The axis along which neighbours lie side by side in a buffer that the vector
+ * axis steps through in long strides. The vector axis is then cut into blocks
+ * and this one runs inside: each cache line is used as long as it is there.
+ */
+function crossingAxis(kernel: LoopKernel, vector: Axis): Axis | undefined {
+  const places = [...kernel.values, ...kernel.stores].flatMap((one) =>
+    "buffer" in one ? [one.index] : []
+  );
+  for (const index of places) {
+    const { stride } = strideAlong(index, vector);
+    if (Math.abs(stride) < TILE || vector.extent <= TILE) continue;
+    const across = kernel.rows.find((axis) =>
+      axis.extent >= TILE && Math.abs(strideAlong(index, axis).stride) === 1
+    );
+    if (across) return across;
+  }
+  return undefined;
 }
 
 function chooseItems(rows: readonly Axis[]): Axis[] {
