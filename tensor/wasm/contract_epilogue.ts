@@ -10,12 +10,10 @@ import type { Callable, Local, ModuleBuilder } from "./assembler.ts";
 import { emitFor } from "./contract_loops.ts";
 import type { Helpers } from "./helpers.ts";
 import type { LaneTable } from "./lane_table.ts";
-import {
-  emitContiguous,
-  type QuadContext,
-  QuadValues,
-  TableReader,
-} from "./quad_values.ts";
+import { emitContiguous } from "./quad_checks.ts";
+import { QuadContext } from "./quad_context.ts";
+import { QuadValues } from "./quad_values.ts";
+import { TableReader } from "./table_reader.ts";
 
 /**
  * Adds the function `(frame, lanes, rows, tile, laneCount, rowCount)`: `lanes`
@@ -34,7 +32,7 @@ export function emitEpilogue(
   return module.function(undefined, params, [], (f) => {
     const [frame, lanePointer, rowPointer, tile, laneCount, rowCount] = f
       .params as [Local, Local, Local, Local, Local, Local];
-    const context: QuadContext = {
+    const context = new QuadContext({
       f,
       kernel,
       helpers,
@@ -43,7 +41,7 @@ export function emitEpilogue(
       scalar: rows,
       home: "vector",
       inner: "scalar",
-    };
+    });
     const { stores } = kernel;
     const row = f.local("i32");
     const source = f.local("i32");

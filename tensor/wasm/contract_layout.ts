@@ -8,7 +8,7 @@
 import type { LoopKernel, ValueId } from "../kernel/kernel.ts";
 import { isElementStore, levelsOf } from "../kernel/kernel.ts";
 import { type Side, sideOf } from "./lane_table.ts";
-import { contiguity, contiguousShare } from "./quad_values.ts";
+import { contiguity, contiguousShare } from "./contiguity.ts";
 
 /** One operand of the product. */
 export interface Operand {

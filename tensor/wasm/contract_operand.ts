@@ -10,15 +10,11 @@ import type { FunctionBuilder, Local } from "./assembler.ts";
 import { emitFor } from "./contract_loops.ts";
 import type { Helpers } from "./helpers.ts";
 import type { LaneTable } from "./lane_table.ts";
-import {
-  alwaysContiguous,
-  emitContiguous,
-  type OuterScope,
-  type Place,
-  type QuadContext,
-  QuadValues,
-  TableReader,
-} from "./quad_values.ts";
+import { alwaysContiguous } from "./contiguity.ts";
+import { emitContiguous } from "./quad_checks.ts";
+import { QuadContext } from "./quad_context.ts";
+import { type OuterScope, type Place, QuadValues } from "./quad_values.ts";
+import { TableReader } from "./table_reader.ts";
 
 /** Which operand. */
 export interface OperandSource {
@@ -66,20 +62,20 @@ export function operandCode(
     source,
     lanes,
     columns,
-    byLanes: {
+    byLanes: new QuadContext({
       ...common,
       vector: source.lanes,
       scalar: source.columns,
       home: "vector",
       inner: "scalar",
-    },
-    byColumns: {
+    }),
+    byColumns: new QuadContext({
       ...common,
       vector: source.columns,
       scalar: source.lanes,
       home: "scalar",
       inner: "vector",
-    },
+    }),
   };
 }
 
@@ -101,7 +97,8 @@ function outerScope(
  * @param quads How many vectors of lanes, side by side.
  * @param place What is known of all of them.
  * @param advance Written after every `count` columns.
- * @param unroll Columns that one turn does.
+ * @param unroll Columns that one turn does; by default four where they cost
+ * little.
  */
 export function emitEachColumn(
   code: OperandCode,
@@ -131,8 +128,9 @@ export function emitEachColumn(
     advance(count);
   };
   f.get(columns).set(column);
-  if (unroll) {
-    emitFor(f, at, columnCount, unroll, () => turn(unroll));
+  if (unroll || !place.contiguous) {
+    const count = unroll ?? 1;
+    emitFor(f, at, columnCount, count, () => turn(count));
     return;
   }
   // Four columns a turn, then the rest.

@@ -16,12 +16,8 @@ import {
   type OperandSource,
 } from "./contract_operand.ts";
 import type { Helpers } from "./helpers.ts";
-import {
-  alwaysContiguous,
-  emitContiguous,
-  emitInterior,
-  hasBounds,
-} from "./quad_values.ts";
+import { alwaysContiguous } from "./contiguity.ts";
+import { emitContiguous, emitInterior, hasBounds } from "./quad_checks.ts";
 
 type Params = [Local, Local, Local, Local, Local, Local];
 
