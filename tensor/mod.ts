@@ -26,8 +26,12 @@ export * from "./scope.ts";
 export type { DType, TensorData, TypedArrays } from "./dtype.ts";
 export type { NestedArray } from "./format.ts";
 export type { Shape } from "./shape.ts";
-export type { DeviceName, MemoryInfo } from "./device/device.ts";
-export { Device } from "./device/runtime.ts";
+export type {
+  Device,
+  DeviceMemory,
+  DeviceName,
+  MemoryInfo,
+} from "./device/device.ts";
 export {
   currentDevice,
   type DeviceOptions,

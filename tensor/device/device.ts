@@ -9,7 +9,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 /** Names a device: a GPU through WebGPU, or WebAssembly on the processor. */
 export type DeviceName = "webgpu" | "wasm";
 
-/** What `device.memory()` counts. */
+/** Memory in use. */
 export interface MemoryInfo {
   /** Buffers that tensors hold. */
   readonly buffers: number;
@@ -19,6 +19,28 @@ export interface MemoryInfo {
   readonly peakBytes: number;
   /** Bytes that are kept to be given out again. */
   readonly pooledBytes: number;
+}
+
+/** Memory, and a leak report. */
+export interface DeviceMemory extends MemoryInfo {
+  /** Tensors that no scope freed and the garbage collector found. */
+  readonly collected: number;
+}
+
+/** A GPU or the processor, with the tensors that were computed on it. */
+export interface Device extends Disposable {
+  /** Which kind. */
+  readonly name: DeviceName;
+  /** The hardware, as its driver names it. */
+  readonly adapter: string;
+  /** Resolves with the reason if the device is lost; never rejects. */
+  readonly lost: Promise<string>;
+  /** Counts of buffers and bytes. */
+  memory(): DeviceMemory;
+  /** Resolves when all work is done. */
+  finish(): Promise<void>;
+  /** Frees everything and ends the device's threads; its tensors are gone. */
+  close(): void;
 }
 
 /** What kernels must fit. */

@@ -17,10 +17,11 @@ import { type Signature, signatureOf } from "../kernel/program.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import type {
   Backend,
+  Device as PublicDevice,
   DeviceBuffer,
+  DeviceMemory,
   DeviceName,
   Executable,
-  MemoryInfo,
 } from "./device.ts";
 
 /** Values on the host that no device has yet, as 32-bit words. */
@@ -155,7 +156,7 @@ export interface PlanningOptions {
 }
 
 /** A GPU or the processor, with the tensors that were computed on it. */
-export class Device {
+export class Device implements PublicDevice {
   /** What runs the kernels. */
   readonly backend: Backend;
   /** Whether {@link Device.close} has been called. */
@@ -185,14 +186,8 @@ export class Device {
     return this.backend.lost;
   }
 
-  /**
-   * Memory in use. `collected` counts tensors that no scope freed and the
-   * garbage collector found: a leak report.
-   */
-  memory(): MemoryInfo & {
-    /** Tensors freed by the garbage collector. */
-    readonly collected: number;
-  } {
+  /** Memory in use. */
+  memory(): DeviceMemory {
     return { ...this.backend.memory(), collected: this.#collected };
   }
 
