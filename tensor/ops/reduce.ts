@@ -123,7 +123,11 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = normalizeAxes("mean", options.axis, node.shape);
   const count = sizeOf(axes.map((axis) => node.shape[axis]!));
   const total = build.reduce("sum", node, axes);
-  return finish(scaled(total, 1 / count), axes, options.keepDims);
+  // Not 0 / 0: a GPU may take that for 0.
+  const result = count > 0
+    ? scaled(total, 1 / count)
+    : build.map("add", [total, like(total, NaN)]);
+  return finish(result, axes, options.keepDims);
 }
 
 function scaled(node: Node, factor: number): Node {
