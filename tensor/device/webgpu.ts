@@ -221,7 +221,8 @@ export class WebgpuBackend implements Backend {
     }
     const { program, pipelines, kernel } = executable;
     if (program.dispatches.length === 0) return;
-    const memory: Bindable[] = buffers.map((buffer) => own(buffer).block);
+    const memory: Bindable[] = [];
+    for (const buffer of buffers) memory.push(own(buffer).block);
     checkAliases(kernel, memory);
     const takenBuffers: WebgpuBuffer[] = [];
     const takenTextures: TextureBlock[] = [];
@@ -236,16 +237,14 @@ export class WebgpuBackend implements Backend {
         memory.push(texture);
       }
     }
-    program.dispatches.forEach((dispatch, i) => {
+    for (let i = 0; i < pipelines.length; i++) {
       this.#recorder.dispatch(
         pipelines[i]!,
-        dispatch.bindings.map(({ resource }) => memory[resource]!),
-        dispatch.words.map((word) =>
-          word.kind === "param" ? params[word.slot]! : word.bits
-        ),
-        dispatch.workgroups,
+        program.dispatches[i]!,
+        memory,
+        params,
       );
-    });
+    }
     // What is queued later runs later: they can be lent again at once.
     for (const buffer of takenBuffers) this.#pool.free(buffer);
     for (const texture of takenTextures) this.#textures.free(texture);
@@ -293,15 +292,16 @@ function own(buffer: DeviceBuffer): WebgpuBuffer {
 
 /** A dispatch may not read and write one buffer, nor write it twice. */
 function checkAliases(kernel: Kernel, memory: readonly Bindable[]): void {
-  kernel.buffers.forEach(({ output }, slot) => {
-    if (!output) return;
-    const other = memory.findIndex((one, at) =>
-      at !== slot && one === memory[slot]
-    );
-    if (other < 0) return;
+  for (let slot = 0; slot < memory.length; slot++) {
+    if (!kernel.buffers[slot]!.output) continue;
+    const other = memory.indexOf(memory[slot]!);
+    const later = memory.indexOf(memory[slot]!, slot + 1);
+    if (other === slot && later < 0) continue;
     throw new Error(
-      `run: ${kernel.name} writes slot ${slot}, which is slot ${other} as ` +
-        "well: give it a buffer of its own",
+      `run: ${kernel.name} writes slot ${slot}, which is slot ` +
+        `${
+          other === slot ? later : other
+        } as well: give it a buffer of its own`,
     );
-  });
+  }
 }

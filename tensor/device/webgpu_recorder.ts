@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Binding, Dispatch } from "../wgsl/program.ts";
 import type { Pipeline } from "./webgpu_pipelines.ts";
 
 /** Memory that a dispatch names: a buffer or a texture. */
@@ -59,32 +60,40 @@ export class Recorder {
     return block.lastUse === this.#submission && this.#encoder !== undefined;
   }
 
-  /** Records one dispatch. */
+  /**
+   * Records one dispatch.
+   *
+   * @param memory What its bindings name: the kernel's slots, then temporaries.
+   * @param params The words of its parameters.
+   */
   dispatch(
     pipeline: Pipeline,
-    blocks: readonly Bindable[],
-    words: ArrayLike<number>,
-    workgroups: readonly [number, number, number],
+    { bindings, words, workgroups }: Dispatch,
+    memory: readonly Bindable[],
+    params: Uint32Array,
   ): void {
     const wordBytes = words.length * 4;
     if (
       this.#dispatches >= MOST_DISPATCHES ||
       this.#usedBytes + wordBytes > UNIFORM_BYTES
     ) this.flush();
-    const group = this.#group(pipeline, blocks, wordBytes);
+    const group = this.#group(pipeline, bindings, memory, wordBytes);
     const pass = this.#openPass();
     if (this.#pipeline !== pipeline) {
       pass.setPipeline(pipeline.gpu);
       this.#pipeline = pipeline;
     }
     if (wordBytes > 0) {
-      this.#words.set(words, this.#usedBytes / 4);
+      let at = this.#usedBytes / 4;
+      for (const word of words) {
+        this.#words[at++] = word.kind === "param"
+          ? params[word.slot]!
+          : word.bits;
+      }
       pass.setBindGroup(0, group, [this.#usedBytes]);
-      const end = this.#usedBytes + wordBytes;
-      this.#usedBytes = Math.ceil(end / this.#alignment) * this.#alignment;
+      this.#usedBytes = Math.ceil(at * 4 / this.#alignment) * this.#alignment;
     } else pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-    for (const block of blocks) block.lastUse = this.#submission;
     this.#dispatches++;
   }
 
@@ -132,24 +141,28 @@ export class Recorder {
 
   #group(
     pipeline: Pipeline,
-    blocks: readonly Bindable[],
+    bindings: readonly Binding[],
+    memory: readonly Bindable[],
     wordBytes: number,
   ): GPUBindGroup {
     let key = `${pipeline.id}`;
-    for (const block of blocks) key += `,${block.id}`;
+    for (const { resource } of bindings) {
+      const bound = memory[resource]!;
+      bound.lastUse = this.#submission;
+      key += `,${bound.id}`;
+    }
     const known = this.#groups.get(key);
     if (known) return known;
     if (this.#groups.size >= MOST_BIND_GROUPS) this.#forgetOldest();
-    const entries: GPUBindGroupEntry[] = blocks.map((
-      { resource },
-      binding,
-    ) => ({
-      binding,
-      resource,
-    }));
+    const entries: GPUBindGroupEntry[] = bindings.map(
+      ({ resource }, binding) => ({
+        binding,
+        resource: memory[resource]!.resource,
+      }),
+    );
     if (wordBytes > 0) {
       entries.push({
-        binding: blocks.length,
+        binding: bindings.length,
         resource: { buffer: this.#uniforms, size: wordBytes },
       });
     }

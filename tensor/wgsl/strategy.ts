@@ -31,9 +31,14 @@ export function chooseLoop(
 ): LoopStrategy {
   const rows = iterationsOf(kernel.rows);
   const cols = iterationsOf(kernel.cols);
-  const invocation = { kind: "invocation", workgroupSize: 64 } as const;
+  // On a processor a workgroup is a piece of work for one thread: few rows are
+  // spread over more of them.
+  const invocation = {
+    kind: "invocation",
+    workgroupSize: limits.isFallback && rows < 512 ? 8 : 64,
+  } as const;
   if (kernel.cols.length === 0 || cols <= 32) return invocation;
-  if (rows >= (limits.isFallback ? 64 : 16384)) return invocation;
+  if (rows >= (limits.isFallback ? 16 : 16384)) return invocation;
   const most = Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
   let workgroupSize = 32;
   while (workgroupSize < most && workgroupSize < cols) workgroupSize *= 2;
@@ -58,7 +63,7 @@ const DISPATCH = 40_000;
 /** Sums an invocation, and nanoseconds for one product of them. */
 const PACKED_TILES = [
   { rows: 16, columns: 8, product: 0.25 },
-  { rows: 8, columns: 2, product: 0.6 },
+  { rows: 8, columns: 4, product: 0.4 },
 ] as const;
 
 function choosePacked({ batch, m, n, k }: ContractSizes): ContractStrategy {
