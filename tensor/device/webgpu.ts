@@ -19,6 +19,7 @@ import type {
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
 import { BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
 import { Failures } from "./webgpu_errors.ts";
+import { provenFeatures } from "./webgpu_features.ts";
 import { type Pipeline, Pipelines } from "./webgpu_pipelines.ts";
 import { type Bindable, Recorder } from "./webgpu_recorder.ts";
 import { type TextureBlock, TexturePool } from "./webgpu_textures.ts";
@@ -87,6 +88,8 @@ export class WebgpuBackend implements Backend {
   readonly #recorder: Recorder;
   readonly #executables: Map<string, WebgpuExecutable> = new Map();
 
+  #features: Promise<ReadonlySet<string>> | undefined;
+
   /** Use {@link openWebgpu}. */
   constructor(opened: OpenAdapter, options: WebgpuOptions) {
     const { device, description, isFallback } = opened;
@@ -136,6 +139,12 @@ export class WebgpuBackend implements Backend {
       },
       () => this.#recorder.flush(),
     );
+  }
+
+  /** Features that were granted and found to work. */
+  features(): Promise<ReadonlySet<string>> {
+    this.#failures.check("features");
+    return this.#features ??= provenFeatures(this.#device);
   }
 
   allocate(byteLength: number): DeviceBuffer {
@@ -190,6 +199,10 @@ export class WebgpuBackend implements Backend {
       await this.#pipelines.settled();
       this.#failures.check("read");
       return staging.getMappedRange().slice(0, byteLength);
+    } catch (error) {
+      // What the failure follows from says more.
+      this.#failures.check("read");
+      throw error;
     } finally {
       staging.destroy();
     }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { WANTED_FEATURES } from "./webgpu_features.ts";
+
 /** Limits that kernels profit from. */
 const LIMITS = [
   "maxBufferSize",
@@ -16,9 +18,6 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension",
   "minUniformBufferOffsetAlignment",
 ] as const;
-
-/** Features asked for: a driver may grant one that it does not list. */
-const FEATURES: readonly string[] = ["subgroups"];
 
 /** An open device and what is known of its hardware. */
 export interface OpenAdapter {
@@ -69,14 +68,11 @@ export async function openAdapter(
   }
   const requiredLimits: Record<string, number> = {};
   for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
-  let device: GPUDevice | undefined;
-  for (const feature of FEATURES) {
-    const requiredFeatures = [feature as GPUFeatureName];
-    // A refusal is an answer: the feature is not there.
-    device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-      .catch(() => undefined);
-  }
-  device ??= await adapter.requestDevice({ requiredLimits });
+  // A driver may grant what it does not list; a refusal is an answer as well.
+  const requiredFeatures = WANTED_FEATURES as GPUFeatureName[];
+  const device = await adapter
+    .requestDevice({ requiredLimits, requiredFeatures })
+    .catch(() => adapter.requestDevice({ requiredLimits }));
   const { info } = adapter;
   return {
     device,

@@ -1,0 +1,155 @@
+import { assert, assertEquals } from "@std/assert";
+import { literal } from "../../../tensor/wgsl/literal.ts";
+import { mergeAxes } from "../../../tensor/wgsl/merge_axes.ts";
+import { gridOf, type ShaderLimits } from "../../../tensor/wgsl/program.ts";
+import {
+  chooseContract,
+  chooseLoop,
+  chooseScan,
+  chooseSort,
+} from "../../../tensor/wgsl/strategy.ts";
+import { indexKey } from "../../../tensor/view.ts";
+import { at, KernelBuilder } from "../kernel_builder.ts";
+
+const GPU: ShaderLimits = {
+  maxWorkgroupSize: 1024,
+  maxWorkgroupBytes: 32768,
+  maxWorkgroups: 65535,
+  isFallback: false,
+};
+const FALLBACK: ShaderLimits = { ...GPU, isFallback: true };
+
+function sumKernel(rows: number, cols: number) {
+  const builder = new KernelBuilder();
+  const [i, j] = [builder.row(rows), builder.col(cols)];
+  const input = builder.input("float32", rows * cols);
+  const output = builder.output("float32", rows);
+  const value = builder.load(input, at(i, j));
+  builder.store(output, at(i), builder.reduce("sum", value));
+  return builder.build("sum");
+}
+
+Deno.test("chooseLoop() gives long rows a workgroup each, others a lane", () => {
+  assertEquals(chooseLoop(sumKernel(64, 10), GPU).kind, "invocation");
+  assertEquals(chooseLoop(sumKernel(100_000, 100), GPU).kind, "invocation");
+  assertEquals(chooseLoop(sumKernel(64, 1000), GPU), {
+    kind: "workgroup",
+    workgroupSize: 256,
+  });
+  assertEquals(chooseLoop(sumKernel(64, 40), GPU), {
+    kind: "workgroup",
+    workgroupSize: 64,
+  });
+  const small = { ...GPU, maxWorkgroupSize: 64 };
+  assertEquals(chooseLoop(sumKernel(64, 1000), small).workgroupSize, 64);
+});
+
+Deno.test("chooseLoop() spreads few rows over a processor's threads", () => {
+  assertEquals(chooseLoop(sumKernel(64, 1000), FALLBACK), {
+    kind: "invocation",
+    workgroupSize: 8,
+  });
+  assertEquals(chooseLoop(sumKernel(4, 1000), FALLBACK).kind, "workgroup");
+});
+
+Deno.test("chooseContract() tiles on a GPU, and cuts long sums of few tiles", () => {
+  const choose = (batch: number, m: number, n: number, k: number) =>
+    chooseContract({ batch, m, n, k }, GPU);
+  assertEquals(choose(1, 1024, 1024, 1024), {
+    kind: "tiled",
+    tile: 64,
+    parts: 1,
+  });
+  assertEquals(choose(1, 512, 512, 64), { kind: "tiled", tile: 32, parts: 1 });
+  const gradient = choose(1, 24, 216, 9216);
+  assert(gradient.kind === "tiled" && gradient.parts > 1);
+  // A vector, a short sum and nothing are plain loops.
+  assertEquals(choose(1, 1, 1000, 1000).kind, "loop");
+  assertEquals(choose(1, 1000, 1000, 2).kind, "loop");
+  assertEquals(choose(1, 0, 10, 10).kind, "loop");
+  const limits = { ...GPU, maxWorkgroupSize: 128 };
+  const sizes = { batch: 1, m: 64, n: 64, k: 64 };
+  assertEquals(chooseContract(sizes, limits).kind, "loop");
+});
+
+Deno.test("chooseContract() packs on a processor where that pays", () => {
+  const choose = (batch: number, m: number, n: number, k: number) =>
+    chooseContract({ batch, m, n, k }, FALLBACK);
+  const large = choose(1, 1024, 1024, 1024);
+  assert(large.kind === "packed" && large.rows === 16 && !large.swap);
+  const tall = choose(1, 4096, 10, 300);
+  assert(tall.kind === "packed" && tall.swap);
+  assertEquals(choose(1, 5, 7, 3).kind, "loop");
+  assertEquals(choose(1, 1, 1000, 1000).kind, "loop");
+  assertEquals(choose(1, 8, 8, 0).kind, "loop");
+});
+
+Deno.test("chooseScan() and chooseSort() share long lines among lanes", () => {
+  assertEquals(chooseScan([1, 10_000, 1], GPU), 256);
+  assertEquals(chooseScan([1, 10_000, 1], FALLBACK), 32);
+  assertEquals(chooseScan([1, 64, 1], GPU), 1);
+  assertEquals(chooseScan([100, 1000, 100], GPU), 1);
+  assertEquals(chooseSort([5, 64]), "count");
+  assertEquals(chooseSort([5, 65]), "merge");
+});
+
+Deno.test("gridOf() stays within the limit and covers the count", () => {
+  assertEquals(gridOf(65535, GPU), [65535, 1, 1]);
+  for (const count of [65536, 1_000_003, 2 ** 31 / 64]) {
+    const [width, height] = gridOf(count, GPU);
+    assert(width <= 65535 && height <= 65535);
+    assert(width * height >= count && width * height < count + height);
+  }
+});
+
+Deno.test("literal() parses back to the same number, or is undefined", () => {
+  assertEquals(literal(0.1, "float32"), "0.10000000149011612f");
+  assertEquals(literal(3, "float32"), "3f");
+  assertEquals(literal(1e30, "float32"), "1.0000000150474662e+30f");
+  for (const value of [Infinity, -Infinity, NaN, -0, 1e-40]) {
+    assertEquals(literal(value, "float32"), undefined);
+  }
+  assertEquals(literal(-5, "int32"), "i32(-5)");
+  assertEquals(literal(5, "uint32"), "5u");
+  assertEquals(literal(1, "bool"), "true");
+});
+
+Deno.test("mergeAxes() makes one loop of axes that step as one", () => {
+  const builder = new KernelBuilder();
+  const [a, b, c] = [builder.row(3), builder.row(1), builder.row(5)];
+  const [d, e] = [builder.col(7), builder.col(2)];
+  const input = builder.input("float32", 210);
+  const output = builder.output("float32", 15);
+  const value = builder.load(input, at(a, b, c, d, e));
+  builder.store(output, at(a, b, c), builder.reduce("sum", value));
+  const kernel = builder.build("merge");
+  const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
+  assertEquals(merged.kernel.rows, [{ id: 0, extent: 15 }]);
+  assertEquals(merged.kernel.cols, [{ id: 3, extent: 14 }]);
+  const load = merged.kernel.values[0]!;
+  assert(load.op === "load");
+  assertEquals(indexKey(load.index), "14*i0+i3");
+});
+
+Deno.test("mergeAxes() keeps axes apart that one index steps otherwise", () => {
+  const builder = new KernelBuilder();
+  const [a, b] = [builder.row(3), builder.row(5)];
+  const input = builder.input("float32", 15);
+  const bias = builder.input("float32", 5);
+  const output = builder.output("float32", 15);
+  const sum = builder.op(
+    "add",
+    builder.load(input, at(a, b)),
+    builder.load(bias, at(b)),
+  );
+  builder.store(output, at(a, b), sum);
+  const kernel = builder.build("bias");
+  const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
+  assertEquals(merged.kernel.rows, [a, b]);
+});
+
+Deno.test("mergeAxes() keeps a reduction of one column", () => {
+  const kernel = sumKernel(4, 1);
+  const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
+  assertEquals(merged.kernel.cols.length, 1);
+});
