@@ -75,6 +75,8 @@ export class Group {
   product: Product | undefined;
   /** Too few rows for elementwise work on all elements to join. */
   closed = false;
+  /** Only nodes of this part may join: see {@link FusionLimits.parts}. */
+  part = 0;
 
   constructor(id: number, kind: Group["kind"], shape: Shape) {
     this.id = id;
@@ -137,12 +139,18 @@ export interface FusionLimits {
   readonly recompute: number;
   /** Whether operations share kernels at all. */
   readonly fuse: boolean;
+  /** Nodes of different parts never share a kernel; 0 for all not named. */
+  readonly parts: ReadonlyMap<Node, number>;
+  /** Stored, not computed again, if other kernels need them. */
+  readonly kept: ReadonlySet<Node>;
 }
 
 /** Up to this size, one row after another is no loss. */
 const SMALL = 16384;
 /** Nodes a kernel may compute. */
 const MAX_MEMBERS = 192;
+/** Factors of a matrix product; each may bring a buffer. */
+const MAX_FACTORS = 6;
 
 /** Kinds of node that have a kernel of their own and read by address. */
 const SINGLES: ReadonlySet<string> = new Set(["scan", "sort", "scatter"]);
@@ -156,6 +164,46 @@ export function underReshapes(node: Node): Node {
   return node;
 }
 
+/** An element of a node, as the element of another that it shows. */
+export interface Seen {
+  /** What is shown. */
+  readonly node: Node;
+  /** Which of its elements. */
+  readonly indices: readonly Index[];
+  /** Outside of them it is 0. */
+  readonly bounds: readonly Bound[];
+}
+
+/**
+ * What lies under the movements of a node. They may be many: a loop, not
+ * recursion.
+ *
+ * @param ends Where to stop, if not at the first node that is no movement.
+ */
+export function seenThrough(
+  node: Node,
+  indices: readonly Index[],
+  ends?: { has(node: Node): boolean },
+): Seen {
+  const bounds: Bound[] = [];
+  do {
+    const input = node.inputs[0]!;
+    if (node.op.kind === "move") {
+      const { movement } = node.op;
+      const mapped = mapIndices(movement, indices, input.shape, node.shape);
+      indices = mapped.indices;
+      bounds.push(...mapped.bounds);
+    }
+    node = input;
+  } while (showsOther(node) && !ends?.has(node));
+  return { node, indices, bounds };
+}
+
+/** Whether a node only shows elements of another. */
+function showsOther({ op }: Node): boolean {
+  return op.kind === "move" || op.kind === "fence";
+}
+
 /** Groups the nodes of a program. */
 export function groupNodes(program: Program, limits: FusionLimits): Grouping {
   return new Grouper(program, limits).run();
@@ -167,10 +215,10 @@ type Visit = (
   guarded: boolean,
 ) => void;
 
-/** Nodes seen at each element, so that shared operands are visited once. */
-type Seen = Map<readonly Index[], Set<Node>>;
+/** Nodes visited at each element, so that shared operands are visited once. */
+type Visited = Map<readonly Index[], Set<Node>>;
 
-function isNew(seen: Seen, node: Node, indices: readonly Index[]): boolean {
+function isNew(seen: Visited, node: Node, indices: readonly Index[]): boolean {
   const nodes = seen.get(indices) ?? new Set();
   seen.set(indices, nodes);
   if (nodes.has(node)) return false;
@@ -241,7 +289,7 @@ class Grouper {
     indices: readonly Index[],
     visit: Visit,
     guarded: boolean = false,
-    seen: Seen = new Map(),
+    seen: Visited = new Map(),
   ): void {
     if (!isNew(seen, node, indices)) return;
     if (this.#home.has(node) || node.op.kind === "source") {
@@ -255,18 +303,12 @@ class Grouper {
     indices: readonly Index[],
     visit: Visit,
     guarded: boolean = false,
-    seen: Seen = new Map(),
+    seen: Visited = new Map(),
   ): void {
-    if (node.op.kind === "move") {
-      const input = node.inputs[0]!;
-      const mapped = mapIndices(
-        node.op.movement,
-        indices,
-        input.shape,
-        node.shape,
-      );
-      const outside = guarded || mapped.bounds.length > 0;
-      return this.#trace(input, mapped.indices, visit, outside, seen);
+    if (showsOther(node)) {
+      const under = seenThrough(node, indices, this.#home);
+      const outside = guarded || under.bounds.length > 0;
+      return this.#trace(under.node, under.indices, visit, outside, seen);
     }
     const inputs = node.op.kind === "gather" ? [node.inputs[1]!] : node.inputs;
     for (const input of inputs) {
@@ -280,7 +322,12 @@ class Grouper {
     return group;
   }
 
+  #partOf(node: Node): number {
+    return this.#limits.parts.get(node) ?? 0;
+  }
+
   #join(node: Node, group: Group, level: Level, uses: Iterable<Node>): void {
+    if (group.members.length === 0) group.part = this.#partOf(node);
     group.members.push(node);
     this.#uses.set(node, [...uses]);
     this.#home.set(node, group);
@@ -337,7 +384,7 @@ class Grouper {
     for (const group of this.#groups) {
       if (group.kind !== "map" && group.kind !== "rows") continue;
       if (group.members.length === 0) continue;
-      const key = `${group.kind} ${loopsKey(group)}`;
+      const key = `${group.kind} ${loopsKey(group)} ${group.part}`;
       const present = byLoops.get(key) ?? [];
       byLoops.set(key, present);
       const near = this.#near(group);
@@ -362,6 +409,7 @@ class Grouper {
   /** Moves the members of another group here if one kernel can run them all. */
   #merge(group: Group, other: Group): void {
     if (other === group || group.closed || other.closed) return;
+    if (group.part !== other.part) return;
     if (group.ancestors.has(other) || other.ancestors.has(group)) return;
     if (group.members.length + other.members.length > MAX_MEMBERS) return;
     const uses = new Set([...group.uses, ...other.uses]);
@@ -395,6 +443,7 @@ class Grouper {
     uses: readonly Node[],
   ): Level | undefined {
     if (group.kind === "single") return undefined;
+    if (group.part !== this.#partOf(node)) return undefined;
     if (group.members.length >= MAX_MEMBERS) return undefined;
     const others = uses.filter((used) => this.#home.get(used) !== group);
     for (const used of others) {
@@ -448,6 +497,7 @@ class Grouper {
     if (
       fuse && group !== undefined && this.#level.get(base) === "full" &&
       group.members.length < MAX_MEMBERS &&
+      group.part === this.#partOf(node) &&
       this.#loopsFit(group, input.shape, node.op.axes)
     ) {
       return this.#join(node, group, "row", [base]);
@@ -512,29 +562,18 @@ class Grouper {
     if (op.kind !== "reduce" || op.reducer !== "sum" || dtype !== "float32") {
       return undefined;
     }
-    let value = node.inputs[0]!;
-    const axes = value.shape.map((extent, id) => ({ id, extent }));
-    let indices: readonly Index[] = axes.map(axisIndex);
-    const bounds: Bound[] = [];
-    while (value.op.kind === "move") {
-      const input = value.inputs[0]!;
-      const mapped = mapIndices(
-        value.op.movement,
-        indices,
-        input.shape,
-        value.shape,
-      );
-      indices = mapped.indices;
-      bounds.push(...mapped.bounds);
-      value = input;
-    }
+    const input = node.inputs[0]!;
+    const axes = input.shape.map((extent, id) => ({ id, extent }));
+    const start = axes.map(axisIndex);
+    const { node: value, indices, bounds } = showsOther(input)
+      ? seenThrough(input, start)
+      : { node: input, indices: start, bounds: [] };
     if (value.op.kind !== "map" || value.op.op !== "mul") return undefined;
-    const factors = this.#factors(value, indices);
+    const factors = this.#factors(value);
+    if (factors.length > MAX_FACTORS) return undefined;
     const summed = new Set(op.axes.map((axis) => axes[axis]!));
     const kept = axes.filter((axis) => !summed.has(axis) && axis.extent !== 1);
-    const needs = factors.map(({ node, indices }) =>
-      this.#reach(node, indices)
-    );
+    const needs = factors.map((factor) => this.#reach(factor, indices));
     const sides = splitFactors(factors, needs, kept);
     if (sides === undefined) return undefined;
     const uses = (side: readonly number[], axis: Axis) =>
@@ -547,14 +586,14 @@ class Grouper {
     const extents = (list: readonly Axis[]) =>
       sizeOf(list.map(({ extent }) => extent));
     if (extents(m) < 2 || extents(n) < 2) return undefined;
-    const left = sides.left.map((at) => ({
-      ...factors[at]!,
-      bounds: [] as Bound[],
-    }));
-    const right = sides.right.map((at) => ({
-      ...factors[at]!,
-      bounds: [] as Bound[],
-    }));
+    const side = (list: readonly number[]) =>
+      list.map((at) => ({
+        node: factors[at]!,
+        indices,
+        bounds: [] as Bound[],
+      }));
+    const left = side(sides.left);
+    const right = side(sides.right);
     for (const bound of bounds) {
       const touched = axesOf(bound.index);
       const meets = (list: readonly Axis[]) =>
@@ -568,16 +607,17 @@ class Grouper {
   }
 
   /** A product's factors: a product of products has more than two. */
-  #factors(
-    node: Node,
-    indices: readonly Index[],
-  ): { node: Node; indices: readonly Index[] }[] {
-    return node.inputs.flatMap((input) =>
-      input.op.kind === "map" && input.op.op === "mul" &&
-        !this.#program.roots.includes(input)
-        ? this.#factors(input, indices)
-        : [{ node: input, indices }]
-    );
+  #factors(product: Node): Node[] {
+    const factors = [...product.inputs];
+    for (let at = 0; at < factors.length;) {
+      const { op, inputs } = factors[at]!;
+      const inner = op.kind === "map" && op.op === "mul" &&
+        !this.#program.roots.includes(factors[at]!);
+      if (inner) factors.splice(at, 1, ...inputs);
+      else at++;
+      if (factors.length > MAX_FACTORS) break;
+    }
+    return factors;
   }
 
   /** The loops that a value varies with. */
@@ -586,23 +626,18 @@ class Grouper {
     const add = (list: readonly Index[]) => {
       for (const index of list) axesOf(index, reached);
     };
-    const seen: Seen = new Map();
+    const seen: Visited = new Map();
     const follow = (node: Node, indices: readonly Index[]): void => {
       if (!isNew(seen, node, indices)) return;
       if (this.#home.has(node)) return add(indices);
       switch (node.op.kind) {
         case "const":
           return;
-        case "move": {
-          const input = node.inputs[0]!;
-          const mapped = mapIndices(
-            node.op.movement,
-            indices,
-            input.shape,
-            node.shape,
-          );
-          add(mapped.bounds.map((bound) => bound.index));
-          return follow(input, mapped.indices);
+        case "move":
+        case "fence": {
+          const under = seenThrough(node, indices, this.#home);
+          add(under.bounds.map((bound) => bound.index));
+          return follow(under.node, under.indices);
         }
         case "map":
           for (const input of node.inputs) follow(input, indices);
@@ -651,8 +686,11 @@ class Grouper {
       if (!wanted.has(node) || stored.has(node) || !this.#home.has(node)) {
         continue;
       }
-      const cost = this.#recomputeCost(node, stored);
-      if (cost === undefined || cost > this.#limits.recompute) stored.add(node);
+      const { recompute, kept } = this.#limits;
+      const cost = kept.has(node)
+        ? undefined
+        : this.#recomputeCost(node, stored);
+      if (cost === undefined || cost > recompute) stored.add(node);
     }
     return stored;
   }
@@ -674,11 +712,9 @@ class Grouper {
     const seen = new Set<Node>();
     const loads = new Set<Node>();
     const cost = (node: Node): number => {
+      while (showsOther(node) && !stored.has(node)) node = node.inputs[0]!;
       if (seen.has(node)) return 0;
       seen.add(node);
-      if (node.op.kind === "move" || node.op.kind === "fence") {
-        return cost(node.inputs[0]!);
-      }
       if (node.op.kind === "source" || stored.has(node)) {
         loads.add(node);
         return 0;
@@ -742,7 +778,7 @@ function loopsKey(group: Group): string {
  * also the other's: those that share an axis with a side alone join it.
  */
 function splitFactors(
-  factors: readonly { node: Node }[],
+  factors: readonly Node[],
   needs: readonly ReadonlySet<Axis>[],
   kept: readonly Axis[],
 ): { left: number[]; right: number[] } | undefined {

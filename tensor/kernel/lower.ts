@@ -13,13 +13,13 @@ import {
   flatten,
   type Index,
   indexKey,
-  mapIndices,
 } from "../view.ts";
 import {
   type Factor,
   type Group,
   type Grouping,
   type Level,
+  seenThrough,
   underReshapes,
 } from "./group.ts";
 import type {
@@ -35,6 +35,8 @@ import type { Program } from "./program.ts";
 
 /** A kernel, and what its buffers and scalars are. */
 export interface LoweredKernel {
+  /** What it computes. */
+  readonly group: Group;
   /** What a device runs. */
   readonly kernel: Kernel;
   /** The stored node or source behind each buffer. */
@@ -77,6 +79,7 @@ function lowerSingle(group: Group, stores: readonly Node[]): LoweredKernel {
       ] as const;
       const buffers = [...slots, slot(node, true)];
       return {
+        group,
         kernel: { kind: "scan", name, shape: folded, buffers },
         buffers: [...inputs, node],
         params: [],
@@ -97,6 +100,7 @@ function lowerSingle(group: Group, stores: readonly Node[]): LoweredKernel {
       ];
       const { descending } = op;
       return {
+        group,
         kernel: {
           kind: "sort",
           name,
@@ -117,6 +121,7 @@ function lowerSingle(group: Group, stores: readonly Node[]): LoweredKernel {
       const buffers = [...slots, slot(node, true)];
       const sizes = { outer, count, size: op.size, inner };
       return {
+        group,
         kernel: { kind: "scatter", name, ...sizes, buffers },
         buffers: [...inputs, node],
         params: [],
@@ -188,6 +193,7 @@ class LoopBuilder {
       ...(contract ? { contract } : {}),
     };
     return {
+      group,
       kernel,
       buffers: [...this.#inputs, ...stored],
       params: this.#params,
@@ -334,16 +340,9 @@ class LoopBuilder {
         return this.#push(key, { op: "index", dtype, index });
       }
       case "fence":
-        return this.#emit(node.inputs[0]!, indices, bounds);
       case "move": {
-        const input = node.inputs[0]!;
-        const mapped = mapIndices(
-          op.movement,
-          indices,
-          input.shape,
-          node.shape,
-        );
-        return this.#guarded(input, mapped.indices, mapped.bounds, bounds);
+        const seen = seenThrough(node, indices, this.#grouping.stored);
+        return this.#guarded(seen.node, seen.indices, seen.bounds, bounds);
       }
       case "gather":
         return this.#gather(node, indices, bounds);

@@ -9,8 +9,8 @@ import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../shape.ts";
 import { groupNodes, underReshapes } from "./group.ts";
 import type { Kernel } from "./kernel.ts";
-import { lowerGroups } from "./lower.ts";
-import { canonicalize, type Signature } from "./program.ts";
+import { type LoweredKernel, lowerGroups } from "./lower.ts";
+import { canonicalize, type Program, type Signature } from "./program.ts";
 
 /** What plans depend on of a device. */
 export interface PlanOptions {
@@ -64,51 +64,73 @@ const RECOMPUTE = 12;
 /** Plans the computation of a graph. */
 export function planOf(signature: Signature, options: PlanOptions): Plan {
   const program = canonicalize(signature, { minRows: options.minRows });
-  for (const recompute of [RECOMPUTE, 0]) {
-    const grouping = groupNodes(program, {
-      maxBuffers: options.maxBuffers,
-      minRows: options.minRows,
-      recompute: options.fuse === false ? -1 : recompute,
-      fuse: options.fuse !== false,
-    });
-    const lowered = lowerGroups(program, grouping);
-    const fits = lowered.every(({ buffers }) =>
-      buffers.length <= options.maxBuffers
-    );
-    // Values computed on the fly bring the buffers they are computed from.
-    if (!fits && recompute > 0) continue;
-    const ids = new Map<Node, number>();
-    const nodes: Node[] = [];
-    const last: number[] = [];
-    const id = (node: Node): number => {
-      let found = ids.get(node);
-      if (found === undefined) {
-        ids.set(node, found = nodes.length);
-        nodes.push(node);
-      }
-      return found;
-    };
-    const steps = lowered.map(({ kernel, buffers, params }, at): Step => {
-      const numbers = buffers.map(id);
-      for (const number of numbers) last[number] = at;
-      return {
-        kernel,
-        buffers: numbers,
-        params: params.map((param) => program.paramSlots.get(param)!),
-      };
-    });
-    const roots = program.roots.map((root) => id(underReshapes(root)));
-    const results = new Set(roots);
+  const lowered = fitKernels(program, options);
+  const ids = new Map<Node, number>();
+  const nodes: Node[] = [];
+  const last: number[] = [];
+  const id = (node: Node): number => {
+    let found = ids.get(node);
+    if (found === undefined) {
+      ids.set(node, found = nodes.length);
+      nodes.push(node);
+    }
+    return found;
+  };
+  const steps = lowered.map(({ kernel, buffers, params }, at): Step => {
+    const numbers = buffers.map(id);
+    for (const number of numbers) last[number] = at;
     return {
-      steps,
-      roots,
-      buffers: nodes.map((node, number): PlanBuffer => ({
-        dtype: node.dtype,
-        size: sizeOf(node.shape),
-        source: program.sourceSlots.get(node),
-        lastStep: results.has(number) ? undefined : last[number],
-      })),
+      kernel,
+      buffers: numbers,
+      params: params.map((param) => program.paramSlots.get(param)!),
     };
+  });
+  const roots = program.roots.map((root) => id(underReshapes(root)));
+  const results = new Set(roots);
+  return {
+    steps,
+    roots,
+    buffers: nodes.map((node, number): PlanBuffer => ({
+      dtype: node.dtype,
+      size: sizeOf(node.shape),
+      source: program.sourceSlots.get(node),
+      lastStep: results.has(number) ? undefined : last[number],
+    })),
+  };
+}
+
+/** Groups and lowers, again with finer cuts while a kernel has too many buffers. */
+function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
+  const { maxBuffers, minRows, fuse = true } = options;
+  const recompute = fuse ? RECOMPUTE : -1;
+  const parts = new Map<Node, number>();
+  const kept = new Set<Node>();
+  for (let next = 1;;) {
+    const limits = { maxBuffers, minRows, recompute, fuse, parts, kept };
+    const grouping = groupNodes(program, limits);
+    const lowered = lowerGroups(program, grouping);
+    const crowded = lowered.filter(({ buffers }) =>
+      buffers.length > maxBuffers
+    );
+    if (crowded.length === 0) return lowered;
+    for (const { group, kernel } of crowded) {
+      // Values computed on the fly bring the buffers they are computed from.
+      const fly = [...group.uses].filter((node) =>
+        grouping.home.has(node) && !grouping.stored.has(node)
+      );
+      const { members } = group;
+      if (fly.length === 0 && members.length === 1) {
+        throw new Error(
+          `plan: ${kernel.name} needs ${kernel.buffers.length} buffers: the ` +
+            `device has ${maxBuffers}`,
+        );
+      }
+      for (const node of fly) kept.add(node);
+      if (fly.length > 0) continue;
+      const part = next++;
+      for (const node of members.slice(members.length >> 1)) {
+        parts.set(node, part);
+      }
+    }
   }
-  throw new Error("plan: unreachable");
 }
