@@ -185,7 +185,7 @@ export function identityOf(reducer: Reducer, dtype: DType): number {
     case "prod":
       return 1;
     case "max":
-      return toDType(-Infinity, dtype);
+      return dtype === "bool" ? 0 : toDType(-Infinity, dtype);
     case "min":
       return dtype === "bool" ? 1 : toDType(Infinity, dtype);
     default:

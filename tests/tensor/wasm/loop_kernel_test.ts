@@ -242,3 +242,37 @@ Deno.test("wasm computes both words of threefry as its test vector has them", ()
     assertEquals([...second!], new Array(6).fill(0x99ba4efe));
   });
 });
+
+Deno.test("wasm finds no true value where there is none", () => {
+  withDevice((backend) => {
+    for (const [m, n] of [[1, 3], [5, 2], [5, 40], [40, 5], [3, 0]]) {
+      const [i, j] = axes(m!, n!);
+      const at = contiguous([i!, j!]);
+      const kernel: LoopKernel = {
+        kind: "loop",
+        name: "any",
+        rows: [i!],
+        cols: [j!],
+        params: [],
+        buffers: [
+          { dtype: "bool", size: m! * n!, output: false },
+          { dtype: "bool", size: m!, output: true },
+        ],
+        values: [
+          { op: "load", dtype: "bool", buffer: 0, index: at, bounds: [] },
+          { op: "reduce", dtype: "bool", reducer: "max", args: [0] },
+        ],
+        stores: [{ buffer: 1, index: axisIndex(i!), value: 1 }],
+      };
+      const input = new Uint32Array(m! * n!);
+      const want = new Uint32Array(m!);
+      const buffers = [input, new Uint32Array(m!).fill(7)];
+      assertEquals(runOn(backend, kernel, buffers)[1], want);
+      assertEquals(reference(kernel, buffers)[1], want);
+      if (n === 0) continue;
+      input[m! * n! - 1] = 1;
+      want[m! - 1] = 1;
+      assertEquals(runOn(backend, kernel, buffers)[1], want);
+    }
+  });
+});
