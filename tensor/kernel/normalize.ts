@@ -1,16 +1,16 @@
 /**
  * Rewrites the loops of a kernel so that its index expressions get simple:
- * splits an axis whose quotients and remainders then vanish, and merges axes
- * that only ever step as one.
+ * splits an axis so that quotients and remainders vanish or concern a short axis
+ * alone, and merges axes that only ever step as one.
  *
  * @module
  */
 
 import {
   type Atom,
+  axesOf,
   type Axis,
   axisIndex,
-  type Bound,
   constantIndex,
   type Index,
   isDivision,
@@ -37,6 +37,37 @@ export function normalize(kernel: LoopKernel): LoopKernel {
   return renumber(plain);
 }
 
+/**
+ * The same value over other loops: a bound that always holds is dropped, what
+ * never holds gives 0.
+ */
+export function substituteInValue(
+  value: Value,
+  replacement: ReadonlyMap<Axis, Index>,
+): Value {
+  if (value.op === "index") {
+    return { ...value, index: substitute(value.index, replacement) };
+  }
+  if (!("bounds" in value)) return value;
+  const bounds = value.bounds
+    .map(({ index, low, high }) => ({
+      index: substitute(index, replacement),
+      low,
+      high,
+    }))
+    .filter(({ index, low, high }) => index.low < low || index.high >= high);
+  const never = bounds.some(({ index, low, high }) =>
+    index.low >= high || index.high < low
+  );
+  if (never) return { op: "const", dtype: value.dtype, value: 0 };
+  if (value.op !== "inside") {
+    return { ...value, index: substitute(value.index, replacement), bounds };
+  }
+  return bounds.length > 0
+    ? { ...value, bounds }
+    : { op: "const", dtype: "bool", value: 1 };
+}
+
 /** Replaces axes: each by an index over some others, in its place. */
 function replaceAxes(
   kernel: LoopKernel,
@@ -45,36 +76,11 @@ function replaceAxes(
 ): LoopKernel {
   const inPlace = (axes: readonly Axis[]) =>
     axes.flatMap((axis) => others.get(axis) ?? [axis]);
-  const mapBounds = (bounds: readonly Bound[]) =>
-    bounds
-      .map(({ index, low, high }) => ({
-        index: substitute(index, replacement),
-        low,
-        high,
-      }))
-      .filter(({ index, low, high }) => index.low < low || index.high >= high);
-  const mapValue = (value: Value): Value => {
-    switch (value.op) {
-      case "index":
-        return { ...value, index: substitute(value.index, replacement) };
-      case "inside":
-        return { ...value, bounds: mapBounds(value.bounds) };
-      case "load":
-      case "gather":
-        return {
-          ...value,
-          index: substitute(value.index, replacement),
-          bounds: mapBounds(value.bounds),
-        };
-      default:
-        return value;
-    }
-  };
   return {
     ...kernel,
     rows: inPlace(kernel.rows),
     cols: inPlace(kernel.cols),
-    values: kernel.values.map(mapValue),
+    values: kernel.values.map((value) => substituteInValue(value, replacement)),
     stores: kernel.stores.map((store) => ({
       ...store,
       index: substitute(store.index, replacement),
@@ -104,12 +110,19 @@ function allSums(kernel: LoopKernel): Index[] {
   return found;
 }
 
-function countDivisions(kernel: LoopKernel): number {
-  let count = 0;
+/**
+ * How far divisions reach: one that depends on a short axis only is the same
+ * for all elements along the others.
+ */
+function reachOfDivisions(kernel: LoopKernel): number {
+  let reach = 0;
   for (const { terms } of allSums(kernel)) {
-    for (const { atom } of terms) if (isDivision(atom)) count++;
+    for (const { atom } of terms) {
+      if (!isDivision(atom)) continue;
+      for (const axis of axesOf(atom.of)) reach += axis.extent;
+    }
   }
-  return count;
+  return reach;
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
@@ -117,7 +130,7 @@ function greatestCommonDivisor(a: number, b: number): number {
   return a;
 }
 
-/** Axes with the lengths of their inner parts that may make a division vanish. */
+/** Axes with the lengths of inner parts to which a division may be confined. */
 function splitCandidates(kernel: LoopKernel): [axis: Axis, inner: number][] {
   const found = new Map<string, [Axis, number]>();
   for (const { terms } of allSums(kernel)) {
@@ -144,8 +157,8 @@ function freshId(kernel: LoopKernel): number {
 }
 
 function splitAxes(kernel: LoopKernel): LoopKernel {
-  let divisions = countDivisions(kernel);
-  for (let changed = true; changed && divisions > 0;) {
+  let reach = reachOfDivisions(kernel);
+  for (let changed = true; changed && reach > 0;) {
     changed = false;
     for (const [axis, length] of splitCandidates(kernel)) {
       const id = freshId(kernel);
@@ -160,10 +173,10 @@ function splitAxes(kernel: LoopKernel): LoopKernel {
         new Map([[axis, whole]]),
         new Map([[axis, [outer, inner]]]),
       );
-      const left = countDivisions(split);
-      if (left >= divisions) continue;
+      const left = reachOfDivisions(split);
+      if (left >= reach) continue;
       kernel = split;
-      divisions = left;
+      reach = left;
       changed = true;
       break;
     }

@@ -4,17 +4,19 @@
  * @module
  */
 
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
 import { normalize } from "../kernel/normalize.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import { emitContract } from "./contract.ts";
 import { Helpers } from "./helpers.ts";
 import type { KernelFunction } from "./kernel_function.ts";
 import { emitLoopFunction } from "./loop_kernel.ts";
+import { planLoop } from "./loop_plan.ts";
 import type { Target } from "./math.ts";
 import { emitScan } from "./scan_kernel.ts";
 import { emitScatter } from "./scatter_kernel.ts";
 import { emitSort } from "./sort_kernel.ts";
+import { unrollColumns } from "./unroll_columns.ts";
 
 /** A function `(frame, start, end)` of a module, and how it is split. */
 export interface Stage {
@@ -113,7 +115,7 @@ function emitFunction(
       return emitLoopFunction(
         module,
         new Helpers(module, target),
-        normalize(kernel),
+        cheapestLoops(kernel),
         { name },
       );
     case "scan":
@@ -125,4 +127,13 @@ function emitFunction(
     default:
       return kernel satisfies never;
   }
+}
+
+/** The kernel with its loops as they are, or those over few columns unrolled. */
+function cheapestLoops(kernel: LoopKernel): LoopKernel {
+  const loops = normalize(kernel);
+  const unrolled = unrollColumns(loops);
+  if (!unrolled) return loops;
+  const straight = normalize(unrolled);
+  return planLoop(straight).cost < planLoop(loops).cost ? straight : loops;
 }

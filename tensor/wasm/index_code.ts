@@ -32,10 +32,12 @@ export interface Addend {
 
 /** An index taken apart by how it runs along the vector axis. */
 export interface Parts {
-  /** What is the same in all lanes, scaled. */
+  /** What is the same in all lanes, scaled, without the constant. */
   readonly uniform: readonly Addend[];
   /** Least value of that, not scaled. */
   readonly low: number;
+  /** The constant, scaled. */
+  readonly constant: number;
   /** Step from one lane to the next, not scaled. */
   readonly stride: number;
   /** Quotients and remainders that differ between lanes, not scaled. */
@@ -89,16 +91,8 @@ export class IndexCode {
   parts(index: Index, scale: number): Parts {
     const uniform: Addend[] = [];
     const divisions: { atom: Division; coefficient: number }[] = [];
-    let low = index.constant;
+    let low = 0;
     let stride = 0;
-    if (index.constant !== 0) {
-      const constant = index.constant * scale;
-      uniform.push({
-        depth: 0,
-        key: `${constant | 0}`,
-        push: () => this.#f.i32(constant),
-      });
-    }
     for (const { atom, coefficient } of index.terms) {
       if (atom === this.#vector) stride = coefficient;
       else if (isDivision(atom) && this.varies(atom.of)) {
@@ -109,7 +103,21 @@ export class IndexCode {
         uniform.push(this.#term(atom, coefficient * scale));
       }
     }
-    return { uniform, low, stride, divisions };
+    const constant = index.constant * scale;
+    return { uniform, low, constant, stride, divisions };
+  }
+
+  /** A constant as a part of a sum. */
+  constant(value: number): Addend[] {
+    if (value === 0) return [];
+    const push = () => this.#f.i32(value);
+    return [{ depth: 0, key: `${value | 0}`, push }];
+  }
+
+  /** All addends of an index that is the same in all lanes. */
+  addends(index: Index, scale: number): Addend[] {
+    const { uniform, constant } = this.parts(index, scale);
+    return [...uniform, ...this.constant(constant)];
   }
 
   /** Where the loop of the vector axis is, times `factor`. */
@@ -123,16 +131,6 @@ export class IndexCode {
         this.#f.get(base);
         this.#multiply(factor);
       },
-    }];
-  }
-
-  /** A constant that belongs to the lanes, at the depth of the vector axis. */
-  laneAddend(value: number): Addend[] {
-    if (value === 0) return [];
-    return [{
-      depth: this.#depthOf.get(this.#vector!)!,
-      key: `${value}`,
-      push: () => this.#f.i32(value),
     }];
   }
 
@@ -164,7 +162,7 @@ export class IndexCode {
 
   /** A local with the value of an index that is the same in all lanes. */
   uniform(index: Index): Local {
-    return this.sum(this.parts(index, 1).uniform).local;
+    return this.sum(this.addends(index, 1)).local;
   }
 
   /**
@@ -182,7 +180,7 @@ export class IndexCode {
     extra: readonly Addend[] = [],
   ): { local: Local; depth: number; key: string } {
     const f = this.#f;
-    const { uniform, stride, divisions } = this.parts(index, scale);
+    const { uniform, constant, stride, divisions } = this.parts(index, scale);
     const step = stride * scale;
     const start = this.sum([
       ...extra,
@@ -198,13 +196,13 @@ export class IndexCode {
       this.#depthOf.get(this.#vector!)!,
       ...quotients.map((quotient) => quotient.depth),
     );
-    const key = `${start.key}+${step}${lanes.key}${
+    const key = `${start.key}+${constant}+${step}${lanes.key}${
       quotients.map((one) => `+${one.coefficient}*${one.key}`).join("")
     }`;
     const local = this.#scopes.once(depth, key, "v128", () => {
       f.get(start.local).op("i32x4.splat");
-      if (stride !== 0) {
-        const at = (lane: number) => (lanes.offset + lane) * step;
+      if (stride !== 0 || constant !== 0) {
+        const at = (lane: number) => constant + (lanes.offset + lane) * step;
         f.get(f.constant(at(0), at(1), at(2), at(3))).op("i32x4.add");
       }
       for (const quotient of quotients) {
@@ -220,7 +218,7 @@ export class IndexCode {
 
   /** An i32 that is not 0 where a bound that is the same in all lanes holds. */
   uniformBound(bound: Bound): { local: Local; depth: number; key: string } {
-    const { local, depth, key } = this.sum(this.parts(bound.index, 1).uniform);
+    const { local, depth, key } = this.sum(this.addends(bound.index, 1));
     return this.checkRange(local, depth, key, bound.low, bound.high);
   }
 
@@ -299,7 +297,7 @@ export class IndexCode {
 
   #uniformDivision(atom: Division): Local {
     const f = this.#f;
-    const of = this.sum(this.parts(atom.of, 1).uniform);
+    const of = this.sum(this.addends(atom.of, 1));
     return this.#scopes.once(of.depth, atomKey(atom), "i32", () => {
       const shift = raise(atom);
       f.get(of.local);

@@ -114,18 +114,17 @@ export function planLoop(
   const cost = vector ? best.cost : kernel.values.length;
   const vectorInCols = vector !== undefined && kernel.cols.includes(vector);
   const others = kernel.rows.filter((axis) => axis !== vector);
-  const across = vector && !vectorInCols && !options.items
-    ? crossingAxis(kernel, vector)
-    : undefined;
+  const inner = vector && !vectorInCols && !options.items
+    ? innerAxes(kernel, vector)
+    : [];
   const items = options.items ??
-    (across ? others.filter((axis) => axis !== across) : chooseItems(others));
+    (inner.length > 0
+      ? others.filter((axis) => !inner.includes(axis))
+      : chooseItems(others));
   const serial = others.filter((axis) => !items.includes(axis));
   const cols = kernel.cols.filter((axis) => axis !== vector);
-  const unroll = across
-    ? TILE / 4
-    : vector
-    ? chooseUnroll(kernel, needed, vector)
-    : 1;
+  const most = vector ? chooseUnroll(kernel, needed, vector) : 1;
+  const unroll = inner.length > 0 ? Math.min(most, TILE / 4) : most;
 
   const axisDepth = new Map<Axis, number>();
   for (const axis of items) axisDepth.set(axis, 1);
@@ -170,7 +169,7 @@ export function planLoop(
     items,
     serial,
     cols,
-    block: across
+    block: inner.length > 0
       ? TILE
       : vector && !vectorInCols && !options.items
       ? chooseBlock(vector, items, serial.length, 4 * unroll, cost)
@@ -187,23 +186,26 @@ export function planLoop(
 }
 
 /**
- * The axis along which neighbours lie side by side in a buffer that the vector
- * axis steps through in long strides. The vector axis is then cut into blocks
- * and this one runs inside: each cache line is used as long as it is there.
+ * The row axes that step less far than the vector axis where that takes long
+ * strides. The vector axis is then cut into short blocks and they run inside,
+ * so that each cache line is used as long as it is there.
  */
-function crossingAxis(kernel: LoopKernel, vector: Axis): Axis | undefined {
+function innerAxes(kernel: LoopKernel, vector: Axis): Axis[] {
+  if (vector.extent <= TILE) return [];
   const places = [...kernel.values, ...kernel.stores].flatMap((one) =>
     "buffer" in one ? [one.index] : []
   );
+  const inner = new Set<Axis>();
   for (const index of places) {
-    const { stride } = strideAlong(index, vector);
-    if (Math.abs(stride) < TILE || vector.extent <= TILE) continue;
-    const across = kernel.rows.find((axis) =>
-      axis.extent >= TILE && Math.abs(strideAlong(index, axis).stride) === 1
-    );
-    if (across) return across;
+    const far = Math.abs(strideAlong(index, vector).stride);
+    if (far < TILE) continue;
+    for (const axis of kernel.rows) {
+      const near = Math.abs(strideAlong(index, axis).stride);
+      if (near > 0 && near < far) inner.add(axis);
+    }
   }
-  return undefined;
+  const turns = [...inner].reduce((count, axis) => count * axis.extent, 1);
+  return turns >= TILE / 2 ? [...inner] : [];
 }
 
 function chooseItems(rows: readonly Axis[]): Axis[] {
@@ -274,7 +276,7 @@ function operationCost(value: Value): number {
     case "cos":
       return 60;
     case "threefry":
-      return 70;
+      return 60; // Two values often share one.
     case "idiv":
     case "rem":
       return 60;
@@ -382,8 +384,10 @@ function costAlong(
     const axes = new Set(all(value)).union(axesOf(index));
     cost += loadCost(index, vector) * turns(axes);
   }
-  // The loop itself.
-  return cost + 2 * turns([...kernel.rows, ...kernel.cols]);
+  // The loops themselves: counting, addresses, and what a short one begins with.
+  if (kernel.cols.length === 0) return cost + turns(kernel.rows);
+  return cost + 4 * turns([...kernel.rows, ...kernel.cols]) +
+    8 * turns(kernel.rows);
 }
 
 function gatherCost(index: Index, chosen: boolean, vector: Axis): number {

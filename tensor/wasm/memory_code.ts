@@ -72,14 +72,14 @@ export class MemoryCode {
   /** Pushes one element; to be called at the depth of the value. */
   loadScalar(source: Source): void {
     const f = this.#f;
-    const { local } = this.#indices.sum([
-      this.#base(source.buffer),
-      ...this.#indices.parts(source.index, 4).uniform,
-      ...this.#chosenAddend(source),
-    ]);
+    const { local, offset } = this.#uniform(
+      source.buffer,
+      source.index,
+      this.#chosenAddend(source),
+    );
     const type = localType(source.dtype, false);
     const load = () => {
-      f.get(local).memory(type === "f32" ? "f32.load" : "i32.load");
+      f.get(local).memory(type === "f32" ? "f32.load" : "i32.load", offset);
     };
     this.#guarded(this.#uniformCondition(source), type, load);
   }
@@ -112,12 +112,9 @@ export class MemoryCode {
   /** Pops nothing: writes an element from a local. */
   storeScalar(buffer: number, index: Index, value: Local): void {
     const f = this.#f;
-    const { local } = this.#indices.sum([
-      this.#base(buffer),
-      ...this.#indices.parts(index, 4).uniform,
-    ]);
+    const { local, offset } = this.#uniform(buffer, index, []);
     f.get(local).get(value);
-    f.memory(value.type === "f32" ? "f32.store" : "i32.store");
+    f.memory(value.type === "f32" ? "f32.store" : "i32.store", offset);
   }
 
   /** Writes the elements of the lanes from a local. */
@@ -191,9 +188,27 @@ export class MemoryCode {
   }
 
   /**
-   * Address of the lane `from`, with a part that goes into the instruction: a
-   * sum that may be below 0 without it may not be taken apart.
+   * Address of an element that is the same in all lanes, with a part that goes
+   * into the instruction: not if the rest of the sum may be below 0.
    */
+  #uniform(
+    buffer: number,
+    index: Index,
+    extra: readonly Addend[],
+  ): { local: Local; offset: number } {
+    const indices = this.#indices;
+    const { uniform, low, constant } = indices.parts(index, 4);
+    const apart = low >= 0 && constant >= 0;
+    const { local } = indices.sum([
+      this.#base(buffer),
+      ...uniform,
+      ...extra,
+      ...(apart ? [] : indices.constant(constant)),
+    ]);
+    return { local, offset: apart ? constant : 0 };
+  }
+
+  /** The same for the lane `from`. */
   #strided(
     buffer: number,
     index: Index,
@@ -202,15 +217,15 @@ export class MemoryCode {
     extra: readonly Addend[],
   ): { local: Local; offset: number } {
     const indices = this.#indices;
-    const { uniform, low, stride } = indices.parts(index, 4);
-    const first = 4 * stride * (lanes.offset + from);
-    const apart = low >= 0 && first >= 0;
+    const { uniform, low, constant, stride } = indices.parts(index, 4);
+    const first = constant + 4 * stride * (lanes.offset + from);
+    const apart = low >= 0 && first >= 0 && (stride >= 0 || !lanes.base);
     const { local } = indices.sum([
       this.#base(buffer),
       ...uniform,
       ...extra,
       ...indices.loopAddend(lanes, 4 * stride),
-      ...(apart ? [] : indices.laneAddend(first)),
+      ...(apart ? [] : indices.constant(first)),
     ]);
     return { local, offset: apart ? first : 0 };
   }
