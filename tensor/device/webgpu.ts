@@ -18,6 +18,7 @@ import type {
 } from "./device.ts";
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
 import { BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
+import { forgetOldest } from "./webgpu_cache.ts";
 import { Failures } from "./webgpu_errors.ts";
 import { provenFeatures } from "./webgpu_features.ts";
 import { type Pipeline, Pipelines } from "./webgpu_pipelines.ts";
@@ -67,6 +68,8 @@ class WebgpuExecutable implements Executable {
   }
 }
 
+/** Kernels kept: those not asked for again go first. */
+const MOST_PROGRAMS = 4096;
 /** Bytes kept for reuse when little is in use. */
 const KEEP_BYTES = 64 * 1024 * 1024;
 
@@ -104,7 +107,8 @@ export class WebgpuBackend implements Backend {
       limits.maxStorageBufferBindingSize,
     ) & ~3;
     this.limits = {
-      maxBuffers: limits.maxStorageBuffersPerShaderStage,
+      // One more may serve a program as its own.
+      maxBuffers: limits.maxStorageBuffersPerShaderStage - 1,
       maxBufferBytes,
       minRows: isFallback ? 8 : 64,
     };
@@ -169,11 +173,15 @@ export class WebgpuBackend implements Backend {
     if (data.byteLength === 0) return;
     // The copy takes place before the next submission, not before this call.
     if (this.#recorder.uses(block)) this.#recorder.flush();
-    const bytes = new Uint8Array(data.byteLength + 3 & ~3);
-    bytes.set(
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    );
-    this.#device.queue.writeBuffer(block.gpu, 0, bytes);
+    const { queue } = this.#device;
+    const { buffer: source, byteOffset } = data;
+    if (data.byteLength % 4 === 0 && source instanceof ArrayBuffer) {
+      queue.writeBuffer(block.gpu, 0, source, byteOffset, data.byteLength);
+      return;
+    }
+    const padded = new Uint8Array(data.byteLength + 3 & ~3);
+    padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    queue.writeBuffer(block.gpu, 0, padded);
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer> {
@@ -218,6 +226,7 @@ export class WebgpuBackend implements Backend {
         this.#pipelines.get(dispatch)
       );
       executable = new WebgpuExecutable(kernel, program, pipelines);
+      forgetOldest(this.#executables, MOST_PROGRAMS);
       this.#executables.set(key, executable);
     }
     return executable;

@@ -5,7 +5,11 @@
  */
 
 import type { Binding, Dispatch } from "../wgsl/program.ts";
+import { forgetOldest } from "./webgpu_cache.ts";
 import type { Failures } from "./webgpu_errors.ts";
+
+/** Pipelines kept for the same text. */
+const MOST_PIPELINES = 4096;
 
 /** A compiled dispatch. */
 export interface Pipeline {
@@ -23,6 +27,7 @@ export class Pipelines {
   readonly #failures: Failures;
   readonly #layouts: Map<string, GPUBindGroupLayout> = new Map();
   readonly #pipelines: Map<string, Pipeline> = new Map();
+  #nextId = 0;
   readonly #pending: Set<Promise<void>> = new Set();
 
   constructor(device: GPUDevice, failures: Failures) {
@@ -51,7 +56,8 @@ export class Pipelines {
     }, () => {}) // A lost device answers for itself.
       .finally(() => this.#pending.delete(answer));
     this.#pending.add(answer);
-    const pipeline = { id: this.#pipelines.size, gpu, layout };
+    const pipeline = { id: this.#nextId++, gpu, layout };
+    forgetOldest(this.#pipelines, MOST_PIPELINES);
     this.#pipelines.set(dispatch.wgsl, pipeline);
     return pipeline;
   }

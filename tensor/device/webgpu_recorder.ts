@@ -5,6 +5,7 @@
  */
 
 import type { Binding, Dispatch } from "../wgsl/program.ts";
+import { forgetOldest } from "./webgpu_cache.ts";
 import type { Pipeline } from "./webgpu_pipelines.ts";
 
 /** Memory that a dispatch names: a buffer or a texture. */
@@ -153,7 +154,7 @@ export class Recorder {
     }
     const known = this.#groups.get(key);
     if (known) return known;
-    if (this.#groups.size >= MOST_BIND_GROUPS) this.#forgetOldest();
+    forgetOldest(this.#groups, MOST_BIND_GROUPS);
     const entries: GPUBindGroupEntry[] = bindings.map(
       ({ resource }, binding) => ({
         binding,
@@ -172,14 +173,5 @@ export class Recorder {
     });
     this.#groups.set(key, group);
     return group;
-  }
-
-  /** Drops the older half: cheaper than to note each use. */
-  #forgetOldest(): void {
-    let left = this.#groups.size / 2;
-    for (const key of this.#groups.keys()) {
-      if (left-- <= 0) break;
-      this.#groups.delete(key);
-    }
   }
 }

@@ -42,7 +42,15 @@ export function chooseLoop(
   const most = Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
   let workgroupSize = 32;
   while (workgroupSize < most && workgroupSize < cols) workgroupSize *= 2;
-  return { kind: "workgroup", workgroupSize };
+  // Each reduction has a word for each invocation.
+  const reductions = kernel.values.filter(({ op }) => op === "reduce").length;
+  const bytesOf = (size: number) => size * 4 * reductions;
+  while (
+    workgroupSize > 1 && bytesOf(workgroupSize) > limits.maxWorkgroupBytes
+  ) {
+    workgroupSize /= 2;
+  }
+  return workgroupSize > 1 ? { kind: "workgroup", workgroupSize } : invocation;
 }
 
 /** Chooses for a kernel that is a matrix product. */

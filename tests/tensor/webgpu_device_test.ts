@@ -8,6 +8,7 @@ import {
 import type { DeviceBuffer } from "../../tensor/device/device.ts";
 import { DeviceLostError, openWebgpu } from "../../tensor/device/webgpu.ts";
 import { blockSizeOf } from "../../tensor/device/webgpu_buffers.ts";
+import { forgetOldest } from "../../tensor/device/webgpu_cache.ts";
 import { Failures } from "../../tensor/device/webgpu_errors.ts";
 import { lowerKernel } from "../../tensor/wgsl/lower.ts";
 import { at, KernelBuilder } from "./kernel_builder.ts";
@@ -228,6 +229,14 @@ gpuTest("webgpu gives equal bits from run to run", async () => {
     assertEquals(runs[1], runs[0]);
     assertEquals(runs[2], runs[0]);
   });
+});
+
+Deno.test("forgetOldest() halves a full map, oldest first", () => {
+  const map = new Map([["a", 1], ["b", 2], ["c", 3], ["d", 4]]);
+  forgetOldest(map, 5);
+  assertEquals(map.size, 4);
+  forgetOldest(map, 4);
+  assertEquals([...map.keys()], ["c", "d"]);
 });
 
 Deno.test("blockSizeOf() wastes less than a fifth above its least size", () => {

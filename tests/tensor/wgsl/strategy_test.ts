@@ -40,6 +40,10 @@ Deno.test("chooseLoop() gives long rows a workgroup each, others a lane", () => 
     kind: "workgroup",
     workgroupSize: 64,
   });
+  const little = { ...GPU, maxWorkgroupBytes: 128 };
+  assertEquals(chooseLoop(sumKernel(64, 1000), little).workgroupSize, 32);
+  const none = { ...GPU, maxWorkgroupBytes: 4 };
+  assertEquals(chooseLoop(sumKernel(64, 1000), none).kind, "invocation");
   const small = { ...GPU, maxWorkgroupSize: 64 };
   assertEquals(chooseLoop(sumKernel(64, 1000), small).workgroupSize, 64);
 });
