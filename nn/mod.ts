@@ -69,3 +69,22 @@ export {
   type StepOptions,
 } from "./optimizers/optimizer.ts";
 export { SGD, type SGDOptions } from "./optimizers/sgd.ts";
+export * from "./layers/batch_norm2d.ts";
+export * from "./optimizers/clip_grad_norm.ts";
+export {
+  Schedule,
+  type Scheduled,
+  type ScheduleState,
+} from "./schedules/schedule.ts";
+export { StepLR, type StepLROptions } from "./schedules/step_lr.ts";
+export {
+  CosineAnnealingLR,
+  type CosineAnnealingLROptions,
+} from "./schedules/cosine_annealing_lr.ts";
+export {
+  WarmupCosineLR,
+  WarmupLinearLR,
+  type WarmupOptions,
+} from "./schedules/warmup_lr.ts";
+export * from "./average_meter.ts";
+export * from "./accuracy.ts";
