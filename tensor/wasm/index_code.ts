@@ -17,6 +17,7 @@ import {
   isDivision,
 } from "../view.ts";
 import type { FunctionBuilder, Local } from "./assembler.ts";
+import { emitDivision, emitVectorDivision } from "./division_code.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Scopes } from "./scopes.ts";
 
@@ -299,12 +300,8 @@ export class IndexCode {
     const f = this.#f;
     const of = this.sum(this.addends(atom.of, 1));
     return this.#scopes.once(of.depth, atomKey(atom), "i32", () => {
-      const shift = raise(atom);
       f.get(of.local);
-      if (shift !== 0) f.i32(shift * atom.by).op("i32.add");
-      f.i32(atom.by);
-      f.op(atom.kind === "quotient" ? "i32.div_u" : "i32.rem_u");
-      if (shift !== 0 && atom.kind === "quotient") f.i32(shift).op("i32.sub");
+      emitDivision(f, atom);
     });
   }
 
@@ -313,50 +310,14 @@ export class IndexCode {
     lanes: Lanes,
   ): { local: Local; depth: number; key: string } {
     const f = this.#f;
-    const { by } = atom;
     const of = this.vector(atom.of, 1, lanes);
     const key = `${atomKey(atom)}${lanes.key}`;
-    const log = Math.log2(by);
     const local = this.#scopes.once(of.depth, key, "v128", () => {
       f.get(of.local);
-      if (Number.isInteger(log)) {
-        if (atom.kind === "quotient") f.i32(log).op("i32x4.shr_s");
-        else f.i32x4(by - 1).op("v128.and");
-        return;
-      }
-      const shift = raise(atom);
-      if (shift !== 0) f.i32x4(shift * by).op("i32x4.add");
-      const dividend = f.local("v128");
-      f.set(dividend);
-      emitQuotient(f, dividend, by);
-      if (atom.kind === "quotient") {
-        if (shift !== 0) f.i32x4(shift).op("i32x4.sub");
-        return;
-      }
-      f.i32x4(by).op("i32x4.mul");
-      const multiple = f.local("v128");
-      f.set(multiple).get(dividend).get(multiple).op("i32x4.sub");
+      emitVectorDivision(f, atom);
     });
     return { local, depth: of.depth, key };
   }
-}
-
-/** How many divisors make the dividend at least 0. */
-function raise(atom: Division): number {
-  return atom.of.low >= 0 ? 0 : Math.ceil(-atom.of.low / atom.by);
-}
-
-/**
- * Pushes four quotients of numbers in `[0, 2^31)`: the upper half of a product
- * with 2^(32+s) / by rounded up, where 2^s is the power of two below `by`
- * (Granlund and Montgomery 1994, theorem 4.2).
- */
-function emitQuotient(f: FunctionBuilder, dividend: Local, by: number): void {
-  const shift = Math.floor(Math.log2(by));
-  const factor = Number((1n << BigInt(32 + shift)) / BigInt(by)) + 1;
-  f.get(dividend).i32x4(factor).op("i64x2.extmul_low_i32x4_u");
-  f.get(dividend).i32x4(factor).op("i64x2.extmul_high_i32x4_u");
-  f.shuffle(1, 3, 5, 7).i32(shift).op("i32x4.shr_u");
 }
 
 function leastOf(atom: Atom): number {

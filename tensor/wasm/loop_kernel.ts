@@ -4,16 +4,10 @@
  * @module
  */
 
-import { type DType, encode } from "../dtype.ts";
-import { identityOf } from "../kernel/interpret.ts";
 import {
-  argumentsOf,
   isElementStore,
   type LoopKernel,
-  type Reducer,
   type Store,
-  type Value,
-  type ValueId,
 } from "../kernel/kernel.ts";
 import type { Axis } from "../view.ts";
 import type {
@@ -22,22 +16,15 @@ import type {
   Local,
   ModuleBuilder,
 } from "./assembler.ts";
+import { BoundsCode } from "./bounds_code.ts";
 import type { Helpers } from "./helpers.ts";
 import { IndexCode } from "./index_code.ts";
-import { SCALAR, VECTOR } from "./instructions.ts";
 import { type Lanes, lanesFor } from "./lanes.ts";
 import { type LoopPlan, planLoop } from "./loop_plan.ts";
-import { type Chosen, MemoryCode } from "./memory_code.ts";
+import { LoopValues, valueKey } from "./loop_values.ts";
+import { MemoryCode } from "./memory_code.ts";
+import { Reduction } from "./reduction.ts";
 import { Scopes } from "./scopes.ts";
-import { emitThreefry } from "./threefry.ts";
-import {
-  emitConstant,
-  emitExtract,
-  emitOperation,
-  emitSplat,
-  localType,
-  type Operand,
-} from "./value_code.ts";
 
 /** How a function is made from a kernel. */
 export interface LoopFunctionOptions {
@@ -102,13 +89,11 @@ function countItems(plan: LoopPlan): number {
 
 class LoopCode {
   readonly #f: FunctionBuilder;
-  readonly #helpers: Helpers;
   readonly #plan: LoopPlan;
   readonly #kernel: LoopKernel;
   readonly #scopes: Scopes;
   readonly #indices: IndexCode;
-  readonly #memory: MemoryCode;
-  #passNumber = 0;
+  readonly #values: LoopValues;
 
   constructor(
     f: FunctionBuilder,
@@ -117,20 +102,27 @@ class LoopCode {
     addressParams: readonly number[],
   ) {
     this.#f = f;
-    this.#helpers = helpers;
     this.#plan = plan;
     this.#kernel = plan.kernel;
-    this.#scopes = new Scopes(f);
-    this.#indices = new IndexCode(
-      f,
-      this.#scopes,
-      plan.axisDepth,
-      plan.vector,
-    );
-    this.#memory = new MemoryCode(f, this.#scopes, this.#indices, (buffer) => {
+    const scopes = new Scopes(f);
+    const { axisDepth, vector } = plan;
+    const indices = new IndexCode(f, scopes, axisDepth, vector);
+    const bounds = new BoundsCode(f, scopes, indices);
+    const memory = new MemoryCode(f, scopes, indices, bounds, (buffer) => {
       const param = addressParams.indexOf(buffer);
       if (param >= 0) f.get(f.params[3 + param]!);
       else f.get(f.params[0]!).memory("i32.load", 4 * buffer);
+    });
+    this.#scopes = scopes;
+    this.#indices = indices;
+    this.#values = new LoopValues({
+      f,
+      helpers,
+      plan,
+      scopes,
+      indices,
+      bounds,
+      memory,
     });
   }
 
@@ -261,13 +253,13 @@ class LoopCode {
       );
       const chosen = stores.filter((store) => inPass(store) === pass);
       if (reductions.length + chosen.length > 0) {
-        this.#passNumber = pass;
+        this.#values.pass = pass;
         this.#pass(rows, reductions, chosen);
       }
     }
     for (const lanes of rows) {
       for (const store of stores) {
-        if (inPass(store) === undefined) this.#store(store, lanes);
+        if (inPass(store) === undefined) this.#values.store(store, lanes);
       }
     }
   }
@@ -278,17 +270,19 @@ class LoopCode {
     stores: readonly Store[],
   ): void {
     const { vectorInCols, cols } = this.#plan;
-    const kept = this.#plan.kept.filter((one) => one.pass === this.#passNumber);
+    const kept = this.#plan.kept.filter((one) =>
+      one.pass === this.#values.pass
+    );
     const body = (copies: readonly (Lanes | undefined)[]) => {
       for (const lanes of copies) {
         for (const { value, store } of kept) {
-          this.#store({ ...store, value }, lanes);
+          this.#values.store({ ...store, value }, lanes);
         }
         for (const reduction of reductions) {
-          const operand = this.#operand(reduction.argument, lanes);
+          const operand = this.#values.operand(reduction.argument, lanes);
           reduction.accumulate(operand, lanes);
         }
-        for (const store of stores) this.#store(store, lanes);
+        for (const store of stores) this.#values.store(store, lanes);
       }
     };
     const innermost = () => {
@@ -334,274 +328,5 @@ class LoopCode {
     const turns = Math.floor(vector!.extent / turn);
     // A single turn needs no loop.
     return !block && turns === 1 ? 0 : turns * turn;
-  }
-
-  #store({ buffer, index, value }: Store, lanes: Lanes | undefined): void {
-    const f = this.#f;
-    const { dtype } = this.#kernel.values[value]!;
-    if (!lanes || !this.#indices.varies(index)) {
-      this.#memory.storeScalar(buffer, index, this.#scalar(value));
-      return;
-    }
-    let local = this.#vector(value, lanes);
-    if (dtype === "bool") {
-      const bits = f.local("v128");
-      f.get(local).i32x4(1).op("v128.and").set(bits);
-      local = bits;
-    }
-    this.#memory.storeVector(buffer, index, lanes, local);
-  }
-
-  /** A local with the value: a vector if there are lanes, else one element. */
-  #operand(id: ValueId, lanes: Lanes | undefined): Local {
-    return lanes ? this.#vector(id, lanes) : this.#scalar(id);
-  }
-
-  #vector(id: ValueId, lanes: Lanes): Local {
-    const { varying, depth } = this.#plan;
-    const value = this.#kernel.values[id]!;
-    if (varying[id]) {
-      return this.#scopes.once(
-        depth[id]!,
-        valueKey(id, lanes),
-        "v128",
-        () => this.#emitVarying(id, lanes),
-      );
-    }
-    if (value.op === "const") {
-      const bits = encode(value.value, value.dtype) | 0;
-      const word = value.dtype === "bool" ? -bits : bits;
-      return this.#f.constant(word, word, word, word);
-    }
-    return this.#scopes.once(depth[id]!, `splat ${id}`, "v128", () => {
-      this.#f.get(this.#scalar(id));
-      emitSplat(this.#f, value.dtype);
-    });
-  }
-
-  /** Pushes a value that differs between lanes, or loads what a pass left. */
-  #emitVarying(id: ValueId, lanes: Lanes): void {
-    const value = this.#kernel.values[id]!;
-    const kept = this.#plan.kept.find((one) =>
-      one.value === id && one.pass < this.#passNumber
-    );
-    if (!kept) {
-      this.#emit(value, lanes);
-      return;
-    }
-    const { buffer, index } = kept.store;
-    const { dtype } = value;
-    this.#memory.loadVector({ buffer, dtype, index, bounds: [] }, lanes);
-  }
-
-  #scalar(id: ValueId): Local {
-    const value = this.#kernel.values[id]!;
-    return this.#scopes.once(
-      this.#plan.depth[id]!,
-      valueKey(id),
-      localType(value.dtype, false),
-      () => this.#emit(value, undefined),
-    );
-  }
-
-  /** Pushes a value; at its depth. */
-  #emit(value: Value, lanes: Lanes | undefined): void {
-    const f = this.#f;
-    switch (value.op) {
-      case "const":
-        emitConstant(f, value.value, value.dtype, false);
-        return;
-      case "param": {
-        const offset = 4 * (this.#kernel.buffers.length + value.slot);
-        const float = value.dtype === "float32";
-        f.get(f.params[0]!).memory(float ? "f32.load" : "i32.load", offset);
-        return;
-      }
-      case "index":
-        f.get(
-          lanes
-            ? this.#indices.vector(value.index, 1, lanes).local
-            : this.#indices.uniform(value.index),
-        );
-        return;
-      case "inside":
-        this.#memory.inside(value.bounds, lanes);
-        return;
-      case "load":
-      case "gather": {
-        const chosen = value.op === "gather"
-          ? this.#chosen(value.at, value.stride, value.extent, lanes)
-          : undefined;
-        const source = { ...value, chosen };
-        if (lanes) this.#memory.loadVector(source, lanes);
-        else this.#memory.loadScalar(source);
-        return;
-      }
-      case "reduce":
-        throw new Error("reduce: computed by its pass over the columns");
-      case "threefry": {
-        const args = value.args.map((arg) => this.#operand(arg, lanes));
-        f.get(this.#threefry(value.args, args, lanes)[value.word]);
-        return;
-      }
-      default: {
-        const { values } = this.#kernel;
-        const args = argumentsOf(value).map((arg): Operand => {
-          const { dtype } = values[arg]!;
-          const local = this.#operand(arg, lanes);
-          const from = values[arg]!;
-          return from.op === "const"
-            ? { local, dtype, constant: from.value }
-            : { local, dtype };
-        });
-        emitOperation(f, this.#helpers, value, args, lanes !== undefined);
-      }
-    }
-  }
-
-  #chosen(
-    at: ValueId,
-    stride: number,
-    extent: number,
-    lanes: Lanes | undefined,
-  ): Chosen {
-    const varying = lanes !== undefined && this.#plan.varying[at]!;
-    return {
-      local: varying ? this.#vector(at, lanes) : this.#scalar(at),
-      depth: this.#plan.depth[at]!,
-      varying,
-      key: varying ? valueKey(at, lanes) : valueKey(at),
-      stride,
-      extent,
-    };
-  }
-
-  /** Both words, once for values that take one each. */
-  #threefry(
-    ids: readonly ValueId[],
-    args: readonly Local[],
-    lanes: Lanes | undefined,
-  ): readonly [Local, Local] {
-    const depth = Math.max(...ids.map((id) => this.#plan.depth[id]!));
-    const key = `threefry ${ids}${lanes?.key ?? ""}`;
-    const [first, second] = [0, 1].map((word) =>
-      this.#scopes.find(depth, `${key}.${word}`)
-    );
-    if (first && second) return [first, second];
-    const words = emitThreefry(this.#f, args, lanes !== undefined);
-    words.forEach((local, word) =>
-      this.#scopes.define(depth, `${key}.${word}`, local)
-    );
-    return words;
-  }
-}
-
-function valueKey(id: ValueId, lanes?: Lanes): string {
-  return `v${id}${lanes?.key ?? ""}`;
-}
-
-/** A reduction while its pass over the columns runs. */
-class Reduction {
-  readonly #f: FunctionBuilder;
-  readonly #reducer: Reducer;
-  readonly #dtype: DType;
-  readonly id: ValueId;
-  readonly argument: ValueId;
-  /** One for each copy of the body. */
-  totals: readonly Local[] = [];
-  #vector = false;
-  #acrossLanes = false;
-
-  constructor(
-    f: FunctionBuilder,
-    id: ValueId,
-    value: Extract<Value, { op: "reduce" }>,
-  ) {
-    this.#f = f;
-    this.#reducer = value.reducer;
-    this.#dtype = value.dtype;
-    this.id = id;
-    this.argument = value.args[0];
-  }
-
-  /**
-   * Sets the totals to the identity.
-   *
-   * @param copies How many.
-   * @param vector Whether each is four elements.
-   * @param acrossLanes Whether these are combined in the end.
-   */
-  begin(copies: number, vector: boolean, acrossLanes: boolean): void {
-    const f = this.#f;
-    this.#vector = vector;
-    this.#acrossLanes = acrossLanes;
-    this.totals = Array.from({ length: copies }, () => {
-      const total = f.local(localType(this.#dtype, vector));
-      this.#identity();
-      f.set(total);
-      return total;
-    });
-  }
-
-  accumulate(operand: Local, lanes: Lanes | undefined): void {
-    const f = this.#f;
-    const total = this.totals[lanes?.copy ?? 0]!;
-    f.get(total).get(operand);
-    if (this.#acrossLanes && lanes!.count < 4) {
-      // Lanes behind the end must not count.
-      const mask = [0, 1, 2, 3].map((lane) => lane < lanes!.count ? -1 : 0);
-      this.#identity();
-      f.get(f.constant(mask[0]!, mask[1]!, mask[2]!, mask[3]!));
-      f.op("v128.bitselect");
-    }
-    this.#combine(this.#vector);
-    f.set(total);
-  }
-
-  /** Combines all copies and lanes, in a fixed order. */
-  combineAll(): Local {
-    const f = this.#f;
-    let totals = this.totals;
-    while (totals.length > 1) {
-      const half = Math.ceil(totals.length / 2);
-      totals = totals.slice(0, half).map((total, i) => {
-        const other = totals[half + i];
-        if (!other) return total;
-        f.get(total).get(other);
-        this.#combine(true);
-        f.set(total);
-        return total;
-      });
-    }
-    const [total] = totals;
-    const result = f.local(localType(this.#dtype, false));
-    f.get(total!).get(total!).get(total!).shuffle(2, 3, 0, 1);
-    this.#combine(true);
-    f.tee(total!).get(total!).get(total!).shuffle(1, 0, 3, 2);
-    this.#combine(true);
-    emitExtract(f, this.#dtype, 0);
-    f.set(result);
-    return result;
-  }
-
-  #identity(): void {
-    const value = identityOf(this.#reducer, this.#dtype);
-    emitConstant(this.#f, value, this.#dtype, this.#vector);
-  }
-
-  #combine(vector: boolean): void {
-    const op = { sum: "add", prod: "mul", max: "max", min: "min" } as const;
-    const name = op[this.#reducer];
-    const code = (vector ? VECTOR : SCALAR)[name]?.[this.#dtype];
-    if (code) {
-      this.#f.op(code);
-      return;
-    }
-    // The lesser or greater of two integers has no instruction of its own.
-    const f = this.#f;
-    const [a, b] = [f.local("i32"), f.local("i32")];
-    const sign = this.#dtype === "int32" ? "s" : "u";
-    f.set(b).tee(a).get(b).get(a).get(b);
-    f.op(name === "max" ? `i32.gt_${sign}` : `i32.lt_${sign}`).op("select");
   }
 }

@@ -5,41 +5,22 @@
  */
 
 import type { DType } from "../dtype.ts";
-import type { Bound, Index } from "../view.ts";
+import type { Index } from "../view.ts";
 import type { FunctionBuilder, Local } from "./assembler.ts";
+import type { BoundsCode, Guarded } from "./bounds_code.ts";
 import type { Addend, IndexCode } from "./index_code.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Scopes } from "./scopes.ts";
 import { localType } from "./value_code.ts";
 
-/** A place chosen by a value: `stride * at`, where `0 <= at < extent`. */
-export interface Chosen {
-  /** The value: a vector if it varies. */
-  readonly local: Local;
-  /** Depth at which it is known. */
-  readonly depth: number;
-  /** Whether it differs between lanes. */
-  readonly varying: boolean;
-  /** Equal for equal values. */
-  readonly key: string;
-  /** Elements from one to the next. */
-  readonly stride: number;
-  /** How many there are. */
-  readonly extent: number;
-}
-
-/** What is read. */
-export interface Source {
+/** What is read; 0 where it is guarded against. */
+export interface Source extends Guarded {
   /** Which buffer. */
   readonly buffer: number;
   /** Its type. */
   readonly dtype: DType;
   /** Which element. */
   readonly index: Index;
-  /** Where one fails, 0 is read. */
-  readonly bounds: readonly Bound[];
-  /** Added to the index. */
-  readonly chosen?: Chosen | undefined;
 }
 
 /** Writes loads and stores of one function. */
@@ -47,6 +28,7 @@ export class MemoryCode {
   readonly #f: FunctionBuilder;
   readonly #scopes: Scopes;
   readonly #indices: IndexCode;
+  readonly #bounds: BoundsCode;
   readonly #pushAddress: (buffer: number) => void;
 
   /**
@@ -55,17 +37,20 @@ export class MemoryCode {
    * @param f Where to.
    * @param scopes What is known where.
    * @param indices For addresses.
+   * @param bounds For what must hold.
    * @param pushAddress Pushes the byte address of a buffer.
    */
   constructor(
     f: FunctionBuilder,
     scopes: Scopes,
     indices: IndexCode,
+    bounds: BoundsCode,
     pushAddress: (buffer: number) => void,
   ) {
     this.#f = f;
     this.#scopes = scopes;
     this.#indices = indices;
+    this.#bounds = bounds;
     this.#pushAddress = pushAddress;
   }
 
@@ -81,19 +66,19 @@ export class MemoryCode {
     const load = () => {
       f.get(local).memory(type === "f32" ? "f32.load" : "i32.load", offset);
     };
-    this.#guarded(this.#uniformCondition(source), type, load);
+    this.#guarded(this.#bounds.condition(source), type, load);
   }
 
   /** Pushes four elements; to be called at the depth of the value. */
   loadVector(source: Source, lanes: Lanes): void {
     const f = this.#f;
-    const mask = this.#mask(source, lanes);
+    const mask = this.#bounds.mask(source, lanes);
     const { divisions } = this.#indices.parts(source.index, 4);
     const scattered = divisions.length > 0 || source.chosen?.varying;
     const load = scattered
       ? this.#prepareScattered(source, lanes, mask)
       : this.#prepareStrided(source, lanes, mask);
-    let condition = this.#uniformCondition(source);
+    let condition = this.#bounds.condition(source);
     if (mask && !scattered) {
       // Where no lane is inside, the address may lie outside of all memory.
       const uniform = condition;
@@ -314,72 +299,6 @@ export class MemoryCode {
       }
       f.get(elements);
     };
-  }
-
-  /** All ones in the lanes where the bounds that differ between lanes hold. */
-  #mask(source: Source, lanes: Lanes): Local | undefined {
-    const indices = this.#indices;
-    const checks = source.bounds
-      .filter((bound) => indices.varies(bound.index))
-      .map((bound) => indices.vectorBound(bound, lanes));
-    const { chosen } = source;
-    if (chosen?.varying) {
-      const { local, depth, key, extent } = chosen;
-      checks.push(indices.checkVectorRange(local, depth, key, 0, extent));
-    }
-    return this.#all(checks, "v128");
-  }
-
-  /** An i32 that is not 0 where the bounds that are equal in all lanes hold. */
-  #uniformCondition(source: Source): Local | undefined {
-    const indices = this.#indices;
-    const checks = source.bounds
-      .filter((bound) => !indices.varies(bound.index))
-      .map((bound) => indices.uniformBound(bound));
-    const { chosen } = source;
-    if (chosen && !chosen.varying) {
-      const { local, depth, key, extent } = chosen;
-      checks.push(indices.checkRange(local, depth, key, 0, extent));
-    }
-    return this.#all(checks, "i32");
-  }
-
-  #all(
-    checks: readonly { local: Local; depth: number; key: string }[],
-    type: "i32" | "v128",
-  ): Local | undefined {
-    const [first, ...rest] = [...checks].sort((a, b) => a.depth - b.depth);
-    let all = first;
-    for (const next of rest) {
-      const before = all!;
-      const key = `${before.key}&${next.key}`;
-      const { depth } = next;
-      const local = this.#scopes.once(depth, key, type, () => {
-        this.#f.get(before.local).get(next.local);
-        this.#f.op(type === "i32" ? "i32.and" : "v128.and");
-      });
-      all = { local, depth, key };
-    }
-    return all?.local;
-  }
-
-  /** Bounds as a value: an i32, or a mask for each lane. */
-  inside(bounds: readonly Bound[], lanes: Lanes | undefined): void {
-    const f = this.#f;
-    const index = { terms: [], constant: 0, low: 0, high: 0 };
-    const source: Source = { buffer: 0, dtype: "bool", index, bounds };
-    const condition = this.#uniformCondition(source);
-    const mask = lanes ? this.#mask(source, lanes) : undefined;
-    if (!lanes) {
-      if (condition) f.get(condition);
-      else f.i32(1);
-      return;
-    }
-    if (mask) f.get(mask);
-    else f.i32x4(-1);
-    if (condition) {
-      f.get(condition).op("i32x4.splat").op("i32x4.neg").op("v128.and");
-    }
   }
 
   #guarded(
