@@ -12,11 +12,13 @@ export interface Block {
   size: number;
   /** Whether it is given out. */
   used: boolean;
-  /** Neighbours by address. */
+  /** The neighbour at lower addresses. */
   before: Block | undefined;
+  /** The neighbour at higher addresses. */
   after: Block | undefined;
-  /** Neighbours in the list of free blocks of its class. */
+  /** The next in the list of free blocks of its class. */
   newer: Block | undefined;
+  /** The one before. */
   older: Block | undefined;
 }
 
