@@ -8,7 +8,7 @@
 import type { LoopKernel, ValueId } from "../kernel/kernel.ts";
 import { isElementStore, levelsOf } from "../kernel/kernel.ts";
 import { type Side, sideOf } from "./lane_table.ts";
-import { contiguity, contiguousShare } from "./contiguity.ts";
+import { contiguity, contiguousShare, loadsOf } from "./contiguity.ts";
 
 /** One operand of the product. */
 export interface Operand {
@@ -40,8 +40,12 @@ export interface Layout {
   readonly blockColumns: number;
   /** Panels whose sums are kept while the columns go on. */
   readonly blockPanels: number;
+  /** Panels that are packed together. */
+  readonly groupPanels: number;
   /** Whether the rows are packed once, for all threads. */
   readonly sharedRows: boolean;
+  /** Whether the panels are packed once, for all blocks of rows. */
+  readonly sharedLanes: boolean;
   /** Whether panels are not packed where they can be read as they are. */
   readonly direct: boolean;
 }
@@ -58,6 +62,10 @@ const TILES = [
 
 /** Tiles in which loads from where they are cost less than packing. */
 const DIRECT_TILES = 6;
+/** Columns farther apart, in floats, are read once: they fall out of the cache. */
+const DIRECT_STEP = 128;
+/** Panels whose lanes are read together, to use whole cache lines. */
+const GROUP_PANELS = 4;
 const MAX_BLOCK_COLUMNS = 1024;
 /** Floats of packed rows that stay in a second-level cache of 512 KiB. */
 const BLOCK_FLOATS = 96 * 1024;
@@ -89,17 +97,19 @@ export function layoutOf(kernel: LoopKernel): Layout | undefined {
 }
 
 type Unplaced = Omit<Operand, "along"> & {
+  /** Loads that are neighbours along its own axes, and along the columns. */
   readonly byLanes: number;
   readonly byColumns: number;
+  /** Nanoseconds that packing takes an element, about. */
+  readonly packing: number;
 };
 
 function operandOf(kernel: LoopKernel, value: ValueId, side: Side): Unplaced {
-  return {
-    value,
-    side,
-    byLanes: contiguity(kernel, [value], side),
-    byColumns: contiguity(kernel, [value], sideOf(kernel.cols)),
-  };
+  const byLanes = contiguity(kernel, [value], side);
+  const byColumns = contiguity(kernel, [value], sideOf(kernel.cols));
+  const loads = loadsOf(kernel, [value]).length;
+  const packing = 0.25 + Math.max(0, loads - Math.max(byLanes, byColumns));
+  return { value, side, byLanes, byColumns, packing };
 }
 
 /** One of the two ways round, with what it costs: some ns, to be compared. */
@@ -123,6 +133,7 @@ function orient(
     0,
   );
   const placedLanes = placed(lanes, "lanes");
+  const direct = m <= tileRows * directTiles(kernel, lanes, placedLanes.along);
   const layout: Layout = {
     batch,
     columns,
@@ -130,20 +141,31 @@ function orient(
     lanes: placedLanes,
     tileRows,
     tileQuads,
-    ...blocks(batch.extent, m, n, k, tileRows, 4 * tileQuads),
-    direct: m <= tileRows * directTiles(kernel, lanes, placedLanes.along),
+    direct,
+    ...blocks(
+      batch.extent,
+      [m, n, k],
+      [tileRows, 4 * tileQuads],
+      direct || placedLanes.along === "columns" ? 1 : GROUP_PANELS,
+      direct,
+    ),
   };
-  return { layout, cost: best.cost + m * n * 1.5 * scattered };
+  const packing = m * (10 + k * rows.packing) +
+    n * k * (layout.direct ? lanes.packing / 3 : lanes.packing);
+  return { layout, cost: best.cost + packing + m * n * 1.5 * scattered };
 }
 
-/** How many tiles may compute a panel's elements anew. */
+/** How many tiles may read a panel where it is. */
 function directTiles(
   kernel: LoopKernel,
   { value }: Unplaced,
   along: Operand["along"],
 ): number {
-  const plain = kernel.values[value]!.op === "load";
-  return plain && along === "lanes" ? DIRECT_TILES : 1;
+  const load = kernel.values[value]!;
+  if (load.op !== "load" || along === "columns") return 1;
+  const axis = sideOf(kernel.cols).axes.at(-1);
+  const step = load.index.terms.find(({ atom }) => atom === axis);
+  return Math.abs(step?.coefficient ?? 1) <= DIRECT_STEP ? DIRECT_TILES : 1;
 }
 
 function placed(
@@ -160,28 +182,36 @@ function placed(
 
 function blocks(
   batch: number,
-  m: number,
-  n: number,
-  k: number,
-  tileRows: number,
-  tileLanes: number,
+  [m, n, k]: readonly [number, number, number],
+  [tileRows, tileLanes]: readonly [number, number],
+  group: number,
+  direct: boolean,
 ): Pick<
   Layout,
-  "blockRows" | "blockColumns" | "blockPanels" | "sharedRows"
+  | "blockRows"
+  | "blockColumns"
+  | "blockPanels"
+  | "groupPanels"
+  | "sharedRows"
+  | "sharedLanes"
 > {
   const passes = Math.max(1, Math.ceil(k / MAX_BLOCK_COLUMNS));
   const blockColumns = 4 * Math.max(1, Math.ceil(k / passes / 4));
-  const panels = Math.ceil(n / tileLanes);
+  const panels = Math.max(1, Math.ceil(n / tileLanes));
   const most = Math.min(MAX_BLOCK_ROWS, BLOCK_FLOATS / blockColumns);
-  const count = Math.max(1, Math.ceil(m / most));
-  const blockRows = tileRows * Math.max(1, Math.ceil(m / count / tileRows));
-  const blockPanels = passes === 1
-    ? 1
-    : Math.max(1, Math.floor(SUM_FLOATS / (blockRows * tileLanes)));
+  const blocks = Math.max(1, Math.ceil(m / most));
+  const blockRows = tileRows * Math.max(1, Math.ceil(m / blocks / tileRows));
+  const groupPanels = Math.min(panels, group);
+  const sharedLanes = !direct && blocks > 1 && batch * n * k <= SHARED_FLOATS;
+  const held = Math.floor(SUM_FLOATS / (blockRows * tileLanes));
   return {
     blockRows,
     blockColumns,
-    blockPanels: Math.min(Math.max(1, panels), blockPanels),
+    blockPanels: passes === 1
+      ? groupPanels
+      : Math.min(panels, Math.max(groupPanels, held)),
+    groupPanels,
     sharedRows: panels > 1 && batch * m * k <= SHARED_FLOATS,
+    sharedLanes,
   };
 }

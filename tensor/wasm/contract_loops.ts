@@ -23,3 +23,17 @@ export function emitFor(
     });
   });
 }
+
+/** Runs the body a fixed number of times, at least once. */
+export function emitTimes(
+  f: FunctionBuilder,
+  at: Local,
+  times: number,
+  body: () => void,
+): void {
+  f.i32(times).set(at);
+  f.loop((again) => {
+    body();
+    f.get(at).i32(1).op("i32.sub").tee(at).brIf(again);
+  });
+}

@@ -6,7 +6,7 @@
  */
 
 import type { Callable, Local, ModuleBuilder } from "./assembler.ts";
-import { emitFor } from "./contract_loops.ts";
+import { emitFor, emitTimes } from "./contract_loops.ts";
 import {
   emitColumnQuads,
   emitEachColumn,
@@ -18,6 +18,7 @@ import {
 import type { Helpers } from "./helpers.ts";
 import { alwaysContiguous } from "./contiguity.ts";
 import { emitContiguous, emitInterior, hasBounds } from "./quad_checks.ts";
+import type { Place } from "./quad_values.ts";
 
 type Params = [Local, Local, Local, Local, Local, Local];
 
@@ -53,24 +54,49 @@ export function emitPackRows(
 }
 
 /**
- * Adds the function `(frame, lanes, columns, to, laneCount, columnCount)` that
- * writes one panel: for each column, `quads` vectors of lanes. `laneCount` is
- * not used.
+ * Adds the function `(frame, lanes, columns, to, panelCount, columnCount)` that
+ * writes panels, `panelBytes` behind each other: for each column, `quads`
+ * vectors of lanes.
+ *
+ * @param group How many panels are read together, if there are so many.
  */
-export function emitPackPanel(
+export function emitPackPanels(
   module: ModuleBuilder,
   helpers: Helpers,
   source: OperandSource,
   quads: number,
+  group: number,
+  panelBytes: number,
 ): Callable {
   return module.function(undefined, PARAMS, [], (f) => {
-    const [frame, lanes, columns, to, laneCount, columnCount] = f
+    const [frame, lanes, columns, to, panelCount, columnCount] = f
       .params as Params;
     const code = operandCode(f, helpers, source, frame, lanes, columns);
-    f.i32(4 * quads).set(laneCount);
-    if (source.along === "lanes") {
-      emitPanelByLanes(code, to, laneCount, columnCount, quads);
-    } else emitPanelByColumns(code, to, laneCount, columnCount, quads);
+    const panel = f.local("i32");
+    const each = () => {
+      emitFor(f, panel, panelCount, 1, () => {
+        const target = f.local("i32");
+        f.get(to).set(target);
+        if (source.along === "lanes") {
+          emitPanelByLanes(code, target, columnCount, quads);
+        } else emitPanelByColumns(code, target, columnCount, quads);
+        f.get(lanes).i32(16 * quads).op("i32.add").set(lanes);
+        f.get(to).i32(panelBytes).op("i32.add").set(to);
+      });
+    };
+    if (source.along === "columns") return each();
+    f.get(panelCount).i32(group).op("i32.eq");
+    // All quads together read whole cache lines.
+    if (!emitPlainPanel(code, quads * group)) {
+      f.op("drop");
+      return each();
+    }
+    f.op("i32.and").if(() => {
+      emitCopy(code, to, columnCount, quads, quads * group, panelBytes, {
+        contiguous: true,
+        interior: true,
+      });
+    }, each);
   });
 }
 
@@ -87,63 +113,81 @@ function emitInteriorVersions(
   } else body(false);
 }
 
+/** Copies `width` quads of lanes side by side, into panels of `quads`. */
+function emitCopy(
+  code: OperandCode,
+  to: Local,
+  columnCount: Local,
+  quads: number,
+  width: number,
+  panelBytes: number,
+  place: Place,
+): void {
+  const { f } = code;
+  const target = f.local("i32");
+  f.get(to).set(target);
+  emitEachColumn(
+    code,
+    columnCount,
+    width,
+    place,
+    (quad, column, vector) => {
+      const offset = 16 * (quads * column + quad % quads) +
+        panelBytes * Math.floor(quad / quads);
+      f.get(target).get(vector).memory("v128.store", offset);
+    },
+    (count) => {
+      f.get(target).i32(16 * quads * count).op("i32.add").set(target);
+    },
+  );
+}
+
+/** One panel, quad after quad. */
 function emitPanelByLanes(
   code: OperandCode,
   to: Local,
-  laneCount: Local,
   columnCount: Local,
   quads: number,
 ): void {
-  const { f, lanes, source } = code;
-  const target = f.local("i32");
-  const copy = (contiguous: boolean, interior: boolean, width: number) => {
-    f.get(to).set(target);
-    emitEachColumn(
-      code,
-      columnCount,
-      width,
-      { contiguous, interior },
-      (quad, column, vector) => {
-        const offset = 16 * (quads * column + quad);
-        f.get(target).get(vector).memory("v128.store", offset);
-      },
-      (count) => {
-        f.get(target).i32(16 * quads * count).op("i32.add").set(target);
-      },
-    );
+  const { f, source, byLanes } = code;
+  const [quad, lanes] = [f.local("i32"), f.local("i32")];
+  const here = { ...code, lanes };
+  const copy = (contiguous: boolean, interior: boolean) => {
+    const place = { contiguous, interior };
+    emitCopy(here, to, columnCount, quads, 1, 0, place);
   };
-  const each = () => {
-    const lane = f.local("i32");
-    emitFor(f, lane, laneCount, 4, () => {
-      emitInteriorVersions(code, lanes, (interior) => {
-        if (emitContiguous(code.byLanes, lanes, [source.value])) {
-          f.if(() => copy(true, interior, 1), () => copy(false, interior, 1));
-        } else copy(false, interior, 1);
-      });
-      f.get(lanes).i32(16).op("i32.add").set(lanes);
-      f.get(to).i32(16).op("i32.add").set(to);
+  f.get(code.lanes).set(lanes);
+  emitTimes(f, quad, quads, () => {
+    emitInteriorVersions(here, lanes, (interior) => {
+      if (emitContiguous(byLanes, lanes, [source.value])) {
+        f.if(() => copy(true, interior), () => copy(false, interior));
+      } else copy(false, interior);
     });
-  };
-  // All quads together read whole cache lines.
-  if (emitPlainPanel(code, quads)) f.if(() => copy(true, true, quads), each);
-  else each();
+    f.get(lanes).i32(16).op("i32.add").set(lanes);
+    f.get(to).i32(16).op("i32.add").set(to);
+  });
 }
 
+/** One panel, quad after quad, four columns at a time. */
 function emitPanelByColumns(
   code: OperandCode,
   to: Local,
-  laneCount: Local,
   columnCount: Local,
   quads: number,
 ): void {
-  const { f, lanes } = code;
-  const lane = f.local("i32");
-  const target = f.local("i32");
-  emitFor(f, lane, laneCount, 4, () => {
-    emitInteriorVersions(code, lanes, (interior) => {
+  const { f } = code;
+  const [quad, lanes, target] = [0, 1, 2].map(() => f.local("i32")) as [
+    Local,
+    Local,
+    Local,
+  ];
+  const here = { ...code, lanes };
+  f.get(code.lanes).set(lanes);
+  emitTimes(f, quad, quads, () => {
+    emitInteriorVersions(here, lanes, (interior) => {
       f.get(to).set(target);
       emitColumnQuads(
-        code,
+        here,
         columnCount,
         interior,
         [[0, 1, 2, 3]],

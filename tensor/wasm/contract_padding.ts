@@ -40,8 +40,8 @@ export interface PaddedKernel {
 }
 
 /** A copy pays if its elements are read so often on average. */
-const LEAST_READS = 3;
-const MAX_ELEMENTS = 1 << 26;
+const LEAST_READS = 1.5;
+const MAX_ELEMENTS = 1 << 24;
 
 /** Replaces the loads of a product's operands for which it pays. */
 export function padOperands(kernel: LoopKernel): PaddedKernel {

@@ -55,8 +55,8 @@ interface Thread {
 const MAILBOX_BYTES = 1 << 18;
 const MAX_ITEMS = 0x3fffffff;
 // A pause is 10 to 40 ns, so that a thread looks for some tens of µs.
-const SPINS_WITH_PAUSE = 2000;
-const SPINS_WITHOUT = 20000;
+const SPINS_WITH_PAUSE = 1000;
+const SPINS_WITHOUT = 10000;
 /** Turns a thread takes at least, so that a slow one does not hold the rest. */
 const TURNS = 4;
 

@@ -146,6 +146,16 @@ Deno.test("emitContract() adds up long sums in several passes", () => {
 Deno.test("emitContract() cuts many rows into blocks", () => {
   check(matmul(811, 9, 31));
   check(matmul(811, 3, 5, [true, false, true]));
+  // More than one block and more than one pass.
+  check(matmul(130, 37, 1030, [false, false, false]));
+  check(matmul(130, 37, 1030, [true, true, false]));
+});
+
+Deno.test("emitContract() reads wide panels in groups, and what is left over", () => {
+  for (const n of [32, 61, 100]) {
+    check(matmul(60, n, 6));
+    check(matmul(60, n, 6, [false, true, false]));
+  }
 });
 
 Deno.test("emitContract() works without relaxed SIMD", () => {
@@ -389,6 +399,7 @@ const CONVOLUTIONS: Record<string, Convolution> = {
   "strided": { ...PLAIN, size: 9, stride: 2, padding: 1 },
   "with a stride of 3": { ...PLAIN, size: 11, stride: 3, padding: 2 },
   "dilated": { ...PLAIN, size: 9, dilation: 2, padding: 1 },
+  "of single pixels, padded": { ...PLAIN, kernel: 1, padding: 1, size: 10 },
   "of one channel": { ...PLAIN, channels: 1, outputs: 1, size: 14, kernel: 5 },
 };
 
