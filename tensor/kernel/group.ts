@@ -21,6 +21,7 @@ import {
   mapIndices,
   unflatten,
 } from "../view.ts";
+import { BitSet } from "./bit_set.ts";
 import type { Program } from "./program.ts";
 
 /** Where in a group a node's elements are: one an iteration, or one a row. */
@@ -69,14 +70,17 @@ export class Group {
   readonly members: Node[] = [];
   /** Nodes of other groups, and sources, that the members are computed from. */
   readonly uses: Set<Node> = new Set();
-  /** Groups that must run before. */
-  readonly ancestors: Set<Group> = new Set();
+  /** Numbers of the groups that must run before. */
+  readonly ancestors: BitSet = new BitSet();
   /** The matrix product. */
   product: Product | undefined;
   /** Too few rows for elementwise work on all elements to join. */
   closed = false;
   /** Only nodes of this part may join: see {@link FusionLimits.parts}. */
   part = 0;
+  /** What the loops give, worked out once. */
+  readonly #indices = new Map<string, readonly Index[]>();
+  readonly #flat = new Map<Level, Index>();
 
   constructor(id: number, kind: Group["kind"], shape: Shape) {
     this.id = id;
@@ -86,8 +90,16 @@ export class Group {
 
   /** Sets the loops anew, from a shape and the axes of it that are reduced. */
   setLoops(shape: Shape, reduced: readonly number[]): void {
-    this.axes = shape.map((extent, id) => ({ id, extent }));
-    this.reduced = new Set(reduced.map((axis) => this.axes[axis]!));
+    const axes = shape.map((extent, id) => ({ id, extent }));
+    this.setAxes(axes, reduced.map((axis) => axes[axis]!));
+  }
+
+  /** The same, from loops that something else refers to. */
+  setAxes(axes: readonly Axis[], reduced: readonly Axis[] = []): void {
+    this.axes = axes;
+    this.reduced = new Set(reduced);
+    this.#indices.clear();
+    this.#flat.clear();
   }
 
   /** The axes at a level. */
@@ -104,13 +116,24 @@ export class Group {
 
   /** Row-major position at a level. */
   flatAt(level: Level): Index {
-    const axes = this.axesAt(level);
-    return flatten(axes.map(axisIndex), axes.map(({ extent }) => extent));
+    let flat = this.#flat.get(level);
+    if (flat === undefined) {
+      const axes = this.axesAt(level);
+      flat = flatten(axes.map(axisIndex), axes.map(({ extent }) => extent));
+      this.#flat.set(level, flat);
+    }
+    return flat;
   }
 
   /** The element of `shape` that an iteration at a level computes. */
-  indicesAt(level: Level, shape: Shape): Index[] {
-    return unflatten(this.flatAt(level), shape);
+  indicesAt(level: Level, shape: Shape): readonly Index[] {
+    const key = `${level} ${shape}`;
+    let indices = this.#indices.get(key);
+    if (indices === undefined) {
+      indices = unflatten(this.flatAt(level), shape);
+      this.#indices.set(key, indices);
+    }
+    return indices;
   }
 }
 
@@ -341,11 +364,11 @@ class Grouper {
   }
 
   #addAncestor(group: Group, other: Group): void {
-    if (group.ancestors.has(other)) return;
-    const more = [other, ...other.ancestors];
+    if (group.ancestors.has(other.id)) return;
     for (const below of this.#groups) {
-      if (below !== group && !below.ancestors.has(group)) continue;
-      for (const ancestor of more) below.ancestors.add(ancestor);
+      if (below !== group && !below.ancestors.has(group.id)) continue;
+      below.ancestors.addAll(other.ancestors);
+      below.ancestors.add(other.id);
     }
   }
 
@@ -380,19 +403,18 @@ class Grouper {
 
   /** Joins groups that run the same loops over some of the same values. */
   #mergeSiblings(): void {
-    const byLoops = new Map<string, Group[]>();
+    const byLoops = new Map<string, Map<Node, Group>>();
     for (const group of this.#groups) {
       if (group.kind !== "map" && group.kind !== "rows") continue;
       if (group.members.length === 0) continue;
       const key = `${group.kind} ${loopsKey(group)} ${group.part}`;
-      const present = byLoops.get(key) ?? [];
-      byLoops.set(key, present);
-      const near = this.#near(group);
-      const sibling = present.find((earlier) =>
-        [...this.#near(earlier)].some((used) => near.has(used))
-      );
-      if (sibling === undefined) present.push(group);
-      else this.#merge(sibling, group);
+      const users = byLoops.get(key) ?? new Map<Node, Group>();
+      byLoops.set(key, users);
+      const near = [...this.#near(group)];
+      const shared = near.find((used) => users.has(used));
+      const sibling = shared && users.get(shared)!;
+      const merged = sibling !== undefined && this.#merge(sibling, group);
+      for (const used of near) users.set(used, merged ? sibling : group);
     }
   }
 
@@ -407,18 +429,19 @@ class Grouper {
   }
 
   /** Moves the members of another group here if one kernel can run them all. */
-  #merge(group: Group, other: Group): void {
-    if (other === group || group.closed || other.closed) return;
-    if (group.part !== other.part) return;
-    if (group.ancestors.has(other) || other.ancestors.has(group)) return;
-    if (group.members.length + other.members.length > MAX_MEMBERS) return;
+  #merge(group: Group, other: Group): boolean {
+    if (other === group || group.closed || other.closed) return false;
+    if (group.part !== other.part) return false;
+    const precedes = group.ancestors.has(other.id);
+    if (precedes || other.ancestors.has(group.id)) return false;
+    if (group.members.length + other.members.length > MAX_MEMBERS) return false;
     const uses = new Set([...group.uses, ...other.uses]);
-    if (uses.size > this.#limits.maxBuffers / 2) return;
+    if (uses.size > this.#limits.maxBuffers / 2) return false;
     const same = other.kind === "map"
       ? group.sizeAt("full") === other.sizeAt("full")
       : group.kind === "rows" && other.kind === "rows" &&
         loopsKey(group) === loopsKey(other);
-    if (!same || group.kind === "single") return;
+    if (!same || group.kind === "single") return false;
     for (const member of other.members) {
       group.members.push(member);
       this.#home.set(member, group);
@@ -426,14 +449,15 @@ class Grouper {
     for (const used of other.uses) group.uses.add(used);
     other.members.length = 0;
     other.uses.clear();
-    const above = new Set([...group.ancestors, ...other.ancestors]);
+    group.ancestors.addAll(other.ancestors);
     for (const below of this.#groups) {
-      const follows = below.ancestors.has(group) || below.ancestors.has(other);
-      if (below !== group && !follows) continue;
-      below.ancestors.delete(other);
-      if (below !== group) below.ancestors.add(group);
-      for (const ancestor of above) below.ancestors.add(ancestor);
+      const { ancestors } = below;
+      if (!ancestors.has(group.id) && !ancestors.has(other.id)) continue;
+      ancestors.delete(other.id);
+      ancestors.add(group.id);
+      ancestors.addAll(group.ancestors);
     }
+    return true;
   }
 
   /** The level at which a node can be computed in a group, if it can. */
@@ -447,7 +471,7 @@ class Grouper {
     if (group.members.length >= MAX_MEMBERS) return undefined;
     const others = uses.filter((used) => this.#home.get(used) !== group);
     for (const used of others) {
-      if (this.#home.get(used)?.ancestors.has(group)) return undefined;
+      if (this.#home.get(used)?.ancestors.has(group.id)) return undefined;
     }
     const buffers = new Set([...group.uses, ...others]).size;
     if (buffers > this.#limits.maxBuffers / 2) return undefined;
@@ -653,7 +677,7 @@ class Grouper {
   #placeProduct(node: Node, product: Omit<Product, "node">): void {
     const group = this.#newGroup("product", node.shape);
     group.product = { ...product, node };
-    group.axes = product.kept;
+    group.setAxes(product.kept);
     const uses: Node[] = [];
     for (const { node, indices } of [...product.left, ...product.right]) {
       this.#trace(node, indices, (used) => uses.push(used));
@@ -739,8 +763,11 @@ class Grouper {
 
   /** The groups in an order in which each runs after what it uses. */
   #sorted(): Group[] {
+    const depths = new Map(
+      this.#groups.map((group) => [group, group.ancestors.size]),
+    );
     return [...this.#groups].sort((a, b) =>
-      a.ancestors.size - b.ancestors.size || a.id - b.id
+      depths.get(a)! - depths.get(b)! || a.id - b.id
     );
   }
 }
