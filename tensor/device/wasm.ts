@@ -75,11 +75,13 @@ export function detectTarget(): Target {
 }
 
 class WasmBuffer implements DeviceBuffer {
+  readonly owner: Backend;
   readonly byteLength: number;
   block: Block | undefined;
   readonly address: number;
 
-  constructor(byteLength: number, block: Block) {
+  constructor(owner: Backend, byteLength: number, block: Block) {
+    this.owner = owner;
     this.byteLength = byteLength;
     this.block = block;
     this.address = block.address;
@@ -160,12 +162,12 @@ class WasmBackend implements Backend {
     this.#buffers++;
     this.#used += byteLength;
     this.#peak = Math.max(this.#peak, this.#used);
-    return new WasmBuffer(byteLength, block);
+    return new WasmBuffer(this, byteLength, block);
   }
 
   free(buffer: DeviceBuffer): void {
     if (this.#closed) return;
-    const { block, byteLength } = own("free", buffer);
+    const { block, byteLength } = this.#own("free", buffer);
     this.#allocator.release(block);
     (buffer as WasmBuffer).block = undefined;
     this.#buffers--;
@@ -174,7 +176,7 @@ class WasmBackend implements Backend {
 
   write(buffer: DeviceBuffer, data: ArrayBufferView): void {
     this.#checkOpen("write");
-    const { address, byteLength } = own("write", buffer);
+    const { address, byteLength } = this.#own("write", buffer);
     if (data.byteLength > byteLength) {
       throw new RangeError(
         `write: too long: ${data.byteLength} bytes for a buffer of ${byteLength}`,
@@ -196,7 +198,7 @@ class WasmBackend implements Backend {
 
   readSync(buffer: DeviceBuffer, byteLength: number): ArrayBuffer {
     this.#checkOpen("read");
-    const { address, byteLength: held } = own("read", buffer);
+    const { address, byteLength: held } = this.#own("read", buffer);
     if (byteLength > held) {
       throw new RangeError(
         `read: too long: ${byteLength} bytes of a buffer of ${held}`,
@@ -229,7 +231,7 @@ class WasmBackend implements Backend {
     const frame = this.#frame.address;
     let at = frame / 4;
     for (let i = 0; i < buffers.length; i++) {
-      words[at++] = (buffers[i] as WasmBuffer).address;
+      words[at++] = this.#own("run", buffers[i]!).address;
     }
     for (let i = 0; i < params.length; i++) words[at++] = params[i]!;
     words[at++] = this.#shared?.address ?? 0;
@@ -344,18 +346,18 @@ class WasmBackend implements Backend {
       throw new Error(`${operation}: the device is closed: open another one`);
     }
   }
-}
 
-/** A buffer of this device that is not freed. */
-function own(
-  operation: string,
-  buffer: DeviceBuffer,
-): WasmBuffer & { block: Block } {
-  if (!(buffer instanceof WasmBuffer)) {
-    throw new TypeError(`${operation}: the buffer is of another device`);
+  /** A buffer of this device that is not freed. */
+  #own(
+    operation: string,
+    buffer: DeviceBuffer,
+  ): WasmBuffer & { block: Block } {
+    if (!(buffer instanceof WasmBuffer) || buffer.owner !== this) {
+      throw new TypeError(`${operation}: the buffer is of another device`);
+    }
+    if (!buffer.block) {
+      throw new Error(`${operation}: the buffer has been freed`);
+    }
+    return buffer as WasmBuffer & { block: Block };
   }
-  if (!buffer.block) {
-    throw new Error(`${operation}: the buffer has been freed`);
-  }
-  return buffer as WasmBuffer & { block: Block };
 }

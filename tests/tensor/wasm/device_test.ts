@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openWasm, openWasmSync } from "../../../tensor/device/wasm.ts";
 import type { LoopKernel } from "../../../tensor/kernel/kernel.ts";
-import { type Axis, axisIndex } from "../../../tensor/view.ts";
+import { type Axis, axisIndex, flatten } from "../../../tensor/view.ts";
+import { Random } from "./random_kernel.ts";
+import { reference, runOn } from "./run_kernel.ts";
 
 function addOne(n: number): LoopKernel {
   const axis: Axis = { id: 0, extent: n };
@@ -93,9 +95,18 @@ Deno.test("a device refuses what does not fit, is freed or is another's", async 
   assertThrows(() => device.write(buffer, new Uint8Array(9)), RangeError);
   await assertRejects(() => device.read(buffer, 9), RangeError);
   device.free(buffer);
+  const executable = device.prepare(addOne(2));
+  assertThrows(
+    () => device.run(executable, [buffer, buffer], ONE),
+    Error,
+    "run: the buffer has been freed",
+  );
   assertThrows(() => device.free(buffer), Error, "has been freed");
   assertThrows(() => device.write(buffer, new Uint8Array(1)), Error, "freed");
   assertThrows(() => device.free({ byteLength: 4 }), TypeError);
+  const other = openWasmSync({ threads: 1 });
+  assertThrows(() => device.free(other.allocate(4)), TypeError, "another");
+  other.close();
   device.close();
 });
 
@@ -135,4 +146,77 @@ Deno.test("threads of a device give the bits that one gives", async () => {
     device.close();
   }
   assertEquals(results[1], results[0]);
+});
+
+Deno.test("openWasm() works without shared memory", async () => {
+  const name = "crossOriginIsolated";
+  const before = Object.getOwnPropertyDescriptor(globalThis, name);
+  // As in a page of a browser that does not isolate itself.
+  Object.defineProperty(globalThis, name, { value: false, configurable: true });
+  try {
+    const device = await openWasm();
+    assert(device.adapter.startsWith("WebAssembly, 1 thread,"));
+    const kernel = addOne(1_000_000);
+    const input = new Float32Array(1_000_000).fill(2);
+    const small = device.allocate(4);
+    device.write(small, Float32Array.of(5));
+    const [, got] = runOn(device, kernel, [input, input], ONE);
+    assertEquals([got![0], got![999_999]], [3, 3]);
+    assertEquals([...new Float32Array(device.readSync!(small, 4))], [5]);
+    device.close();
+  } finally {
+    if (before) Object.defineProperty(globalThis, name, before);
+    else delete (globalThis as Record<string, unknown>)[name];
+  }
+});
+
+function product(m: number, n: number, k: number): LoopKernel {
+  const [i, j, l] = [m, n, k].map((extent, id): Axis => ({ id, extent }));
+  const at = (a: Axis, b: Axis) =>
+    flatten([axisIndex(a), axisIndex(b)], [a.extent, b.extent]);
+  const load = (buffer: number, index: ReturnType<typeof at>) => ({
+    op: "load" as const,
+    dtype: "float32" as const,
+    buffer,
+    index,
+    bounds: [],
+  });
+  return {
+    kind: "loop",
+    name: "matmul",
+    rows: [i!, j!],
+    cols: [l!],
+    params: [],
+    buffers: [m * k, k * n, m * n].map((size, slot) => ({
+      dtype: "float32" as const,
+      size,
+      output: slot === 2,
+    })),
+    values: [
+      load(0, at(i!, l!)),
+      load(1, at(l!, j!)),
+      { op: "mul", dtype: "float32", args: [0, 1] },
+      { op: "reduce", dtype: "float32", reducer: "sum", args: [2] },
+    ],
+    stores: [{ buffer: 2, index: at(i!, j!), value: 3 }],
+    contract: { batch: [], m: [i!], n: [j!], product: 3, left: 0, right: 1 },
+  };
+}
+
+Deno.test("openWasm() gives the same matrix products packed and as plain loops", () => {
+  const random = new Random(21);
+  const packed = openWasmSync({ threads: 1 });
+  const plain = openWasmSync({ threads: 1, contract: false });
+  for (const [m, n, k] of [[1, 1, 1], [3, 5, 7], [17, 33, 9], [64, 70, 130]]) {
+    const kernel = product(m!, n!, k!);
+    // Whole numbers: their sums are exact in any order.
+    const buffers = kernel.buffers.map(({ size }) =>
+      Float32Array.from({ length: size }, () => random.integer(-9, 9))
+    );
+    const [, , want] = reference(kernel, buffers);
+    assertEquals(runOn(packed, kernel, buffers)[2], want);
+    assertEquals(runOn(plain, kernel, buffers)[2], want);
+  }
+  packed.close();
+  plain.close();
 });
