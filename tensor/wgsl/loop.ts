@@ -14,12 +14,13 @@ import {
   type ValueId,
 } from "../kernel/kernel.ts";
 import type { Axis } from "../view.ts";
+import { combined, fromStored, toStored } from "./expressions.ts";
 import { storedTypeOf, typeOf } from "./literal.ts";
 import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
 import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
 import { type Operand, Shader } from "./shader.ts";
 import { chooseLoop, type LoopStrategy } from "./strategy.ts";
-import { combined, fromStored, toStored, ValueCode } from "./value_code.ts";
+import { ValueCode } from "./value_code.ts";
 
 type Reduction = Extract<Value, { op: "reduce" }>;
 

@@ -68,6 +68,9 @@ const LOAD = 7.5;
 const PACK = 15;
 const DISPATCH = 40_000;
 
+/** Numbers in one tile of an operand: half the texels of the least limit. */
+const MOST_TILE = 2 ** 24;
+
 /** Sums an invocation, and nanoseconds for one product of them. */
 const PACKED_TILES = [
   { rows: 16, columns: 8, product: 0.25 },
@@ -83,6 +86,8 @@ function choosePacked({ batch, m, n, k }: ContractSizes): ContractStrategy {
   for (const { rows, columns, product } of PACKED_TILES) {
     const paddedRows = Math.ceil(rowSize / rows) * rows;
     const width = 8 * columns;
+    // One tile must fit a texture.
+    if (width * k > MOST_TILE) continue;
     const paddedColumns = Math.ceil(columnSize / width) * width;
     const time = batch * k *
         ((paddedRows + paddedColumns) * PACK +
