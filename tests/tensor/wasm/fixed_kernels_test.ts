@@ -50,7 +50,9 @@ Deno.test("wasm sorts stably with NaN last, ascending and descending", () => {
   withDevice((backend) => {
     for (const dtype of ["float32", "int32", "uint32"] as DType[]) {
       for (const descending of [false, true]) {
-        for (const size of [0, 1, 2, 15, 16, 17, 33, 64, 100, 1000]) {
+        for (
+          const size of [0, 1, 2, 15, 16, 17, 33, 64, 100, 1000, 1024, 3001]
+        ) {
           for (const rows of [1, 5]) {
             const count = rows * size;
             const kernel: Kernel = {
