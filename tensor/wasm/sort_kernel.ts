@@ -12,6 +12,10 @@ import type {
   ModuleBuilder,
 } from "./assembler.ts";
 import { type KernelFunction, locals } from "./kernel_function.ts";
+import { emitRadixSort, RADIX_COUNTER_BYTES } from "./radix_sort.ts";
+
+/** Rows from this length on are sorted by digits. */
+const LONG = 400;
 
 /** Runs of this length are sorted by insertion before they are merged. */
 const RUN = 16;
@@ -20,8 +24,7 @@ const RUN = 16;
  * Adds the function `name`; an item is a row. Each element becomes a 64-bit
  * number, in its upper half a key whose order as an unsigned integer is the
  * wanted one, in its lower half the position: no two are equal, so any sort of
- * them is stable. They are merged from one half of the scratch memory into the
- * other and back.
+ * them is stable. The scratch memory has room for them twice.
  *
  * @param module Has no function yet: it imports `env.thread`.
  */
@@ -32,13 +35,14 @@ export function emitSort(
 ): KernelFunction {
   const [rows, size] = kernel.shape;
   const thread = module.importFunction("env", "thread", [], ["i32"]);
-  const scratchBytes = Math.ceil(16 * size / 64) * 64;
-  const insertion = emitInsertionSort(module);
-  const merge = emitMerge(module);
+  const long = size >= LONG;
+  const numbersBytes = Math.ceil(16 * size / 64) * 64;
+  const scratchBytes = numbersBytes + (long ? RADIX_COUNTER_BYTES : 0);
+  const sort = long ? radixSorter(module, size) : mergeSorter(module, size);
   module.function(name, ["i32", "i32", "i32"], [], (f) => {
     const [frame, item, end] = f.params;
     const [input, sorted, order, from, to] = locals(f, "i32", 5);
-    const [at, low, middle, high, width, position] = locals(f, "i32", 6);
+    const [at, position] = locals(f, "i32", 2);
     const scratch = f.local("i32");
     // Behind the three buffers stand the shared and the threads' scratch.
     f.get(frame!).memory("i32.load", 16).call(thread).i32(scratchBytes);
@@ -62,31 +66,7 @@ export function emitSort(
           f.get(at).i32(1).op("i32.add").tee(at).i32(size);
           f.op("i32.lt_u").brIf(next);
         });
-        f.i32(0).set(low);
-        f.loop((next) => {
-          f.get(from).get(low).op("i32.add").get(from);
-          emitLesser(f, low, 8 * RUN, 8 * size, high);
-          f.get(high).op("i32.add").call(insertion);
-          f.get(high).tee(low).i32(8 * size).op("i32.lt_u").brIf(next);
-        });
-        f.i32(8 * RUN).set(width);
-        f.block((finished) => {
-          f.loop((wider) => {
-            f.get(width).i32(8 * size).op("i32.ge_u").brIf(finished);
-            f.i32(0).set(low);
-            f.loop((next) => {
-              emitLesser(f, low, width, 8 * size, middle);
-              emitLesser(f, middle, width, 8 * size, high);
-              f.get(from).get(low).op("i32.add");
-              f.get(from).get(middle).op("i32.add");
-              f.get(from).get(high).op("i32.add");
-              f.get(to).get(low).op("i32.add").call(merge);
-              f.get(high).tee(low).i32(8 * size).op("i32.lt_u").brIf(next);
-            });
-            f.get(from).get(to).set(from).set(to);
-            f.get(width).i32(1).op("i32.shl").set(width).br(wider);
-          });
-        });
+        sort(f, from, to);
         f.i32(0).set(at);
         f.loop((next) => {
           f.get(from).get(at).i32(1).op("i32.shl").op("i32.add");
@@ -107,6 +87,53 @@ export function emitSort(
     items: size === 0 ? 0 : rows,
     cost: rows * size * (10 + 3 * Math.log2(size + 1)),
     threadScratchBytes: scratchBytes,
+  };
+}
+
+/** Sorts the numbers at `from`, and lets it point to the result. */
+type Sorter = (f: FunctionBuilder, from: Local, to: Local) => void;
+
+/** By the digits of the keys; the counters lie behind the numbers. */
+function radixSorter(module: ModuleBuilder, size: number): Sorter {
+  const radix = emitRadixSort(module);
+  return (f, from, to) => {
+    f.get(from).get(to).i32(8 * size);
+    f.get(from).i32(Math.ceil(16 * size / 64) * 64).op("i32.add");
+    f.call(radix).set(from);
+  };
+}
+
+/** Short runs by insertion, then merged from one half into the other. */
+function mergeSorter(module: ModuleBuilder, size: number): Sorter {
+  const insertion = emitInsertionSort(module);
+  const merge = emitMerge(module);
+  return (f, from, to) => {
+    const [low, middle, high, width] = locals(f, "i32", 4);
+    f.i32(0).set(low);
+    f.loop((next) => {
+      f.get(from).get(low).op("i32.add").get(from);
+      emitLesser(f, low, 8 * RUN, 8 * size, high);
+      f.get(high).op("i32.add").call(insertion);
+      f.get(high).tee(low).i32(8 * size).op("i32.lt_u").brIf(next);
+    });
+    f.i32(8 * RUN).set(width);
+    f.block((finished) => {
+      f.loop((wider) => {
+        f.get(width).i32(8 * size).op("i32.ge_u").brIf(finished);
+        f.i32(0).set(low);
+        f.loop((next) => {
+          emitLesser(f, low, width, 8 * size, middle);
+          emitLesser(f, middle, width, 8 * size, high);
+          f.get(from).get(low).op("i32.add");
+          f.get(from).get(middle).op("i32.add");
+          f.get(from).get(high).op("i32.add");
+          f.get(to).get(low).op("i32.add").call(merge);
+          f.get(high).tee(low).i32(8 * size).op("i32.lt_u").brIf(next);
+        });
+        f.get(from).get(to).set(from).set(to);
+        f.get(width).i32(1).op("i32.shl").set(width).br(wider);
+      });
+    });
   };
 }
 
