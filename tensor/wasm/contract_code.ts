@@ -34,8 +34,9 @@ export interface Geometry {
   readonly tileLanes: number;
   /** Rows that there is room for, in all. */
   readonly paddedRows: number;
-  /** Bytes between packed rows, and between packed panels. */
+  /** Bytes between packed rows. */
   readonly rowBytes: number;
+  /** Bytes between packed panels. */
   readonly panelBytes: number;
   /** Bytes of the sums of a panel and a block of rows. */
   readonly sumBytes: number;
@@ -43,43 +44,69 @@ export interface Geometry {
   readonly frameOffset: number;
   /** Offsets in the shared scratch memory; copies of operands come first. */
   readonly shared: {
+    /** Packed rows. */
     readonly rows: number;
+    /** Packed panels. */
     readonly lanes: number;
+    /** Its size. */
     readonly bytes: number;
   };
   /** Offsets in the scratch memory of a thread. */
   readonly own: {
+    /** Tables. */
     readonly rowTable: number;
+    /** Of the panels that are held. */
     readonly laneTable: number;
+    /** Of one pass. */
     readonly columnTable: number;
+    /** Packed rows. */
     readonly rows: number;
+    /** Packed panels. */
     readonly panels: number;
+    /** Sums of the panels that are held. */
     readonly sums: number;
+    /** Its size. */
     readonly bytes: number;
   };
 }
 
 /** Functions of the module. */
 export interface Calls {
+  /** The number of the calling thread. */
   readonly thread: Callable;
+  /** Packs some rows. */
   readonly packRows: Callable;
+  /** Packs some panels. */
   readonly packPanels: Callable;
+  /** A tile by a panel that is not packed. */
   readonly direct: Callable | undefined;
+  /** A tile by a packed panel. */
   readonly multiply: Callable;
+  /** Stores the sums of a panel. */
   readonly epilogue: Callable;
+  /** Fills the table of the rows. */
   readonly fillRows: Callable;
+  /** Fills the table of the lanes. */
   readonly fillLanes: Callable;
+  /** Fills the table of the columns. */
   readonly fillColumns: Callable;
 }
 
 /** A matrix product while its module is written. */
 export interface ContractCode {
+  /** Where functions go. */
   readonly module: ModuleBuilder;
+  /** Functions that computing values needs. */
   readonly helpers: Helpers;
+  /** What is computed. */
   readonly kernel: LoopKernel;
+  /** How it is cut up. */
   readonly layout: Layout;
+  /** Counts and places. */
   readonly geometry: Geometry;
+  /** The operand that is read as vectors. */
   readonly laneSource: OperandSource;
+  /** What the stages call. */
   readonly calls: Calls;
 }
 

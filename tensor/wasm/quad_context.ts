@@ -59,8 +59,11 @@ export interface Sum {
   readonly uniform: boolean;
   /** Divisions of sums that depend on both sides. */
   readonly mixed: readonly {
+    /** Quotient or remainder. */
     readonly division: Division;
+    /** What the result is multiplied by. */
     readonly factor: number;
+    /** The dividend. */
     readonly of: Sum;
   }[];
 }
