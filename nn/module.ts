@@ -97,7 +97,8 @@ export abstract class Module {
 
   /** The modules in its own fields, by path; each once. */
   namedChildren(): [path: string, child: Module][] {
-    return onceEach(ownParts<Module>(this, isModule), isModule);
+    return onceEach(ownParts<Module>(this, isModule), isModule)
+      .filter(([, child]) => child !== this);
   }
 
   /** The modules in its own fields; each once. */
