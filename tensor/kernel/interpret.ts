@@ -10,6 +10,7 @@ import { decode, type DType, encode, toDType } from "../dtype.ts";
 import { threefry } from "../threefry.ts";
 import { type Axis, type Bound, evaluateIndex, type Index } from "../view.ts";
 import {
+  identityOf,
   isElementStore,
   type Kernel,
   levelsOf,
@@ -174,22 +175,6 @@ function forEachPosition(
   for (let i = 0; i < axis.extent; i++) {
     position.set(axis, i);
     forEachPosition(axes, position, visit, from + 1);
-  }
-}
-
-/** What a reduction of nothing gives. */
-export function identityOf(reducer: Reducer, dtype: DType): number {
-  switch (reducer) {
-    case "sum":
-      return 0;
-    case "prod":
-      return 1;
-    case "max":
-      return dtype === "bool" ? 0 : toDType(-Infinity, dtype);
-    case "min":
-      return dtype === "bool" ? 1 : toDType(Infinity, dtype);
-    default:
-      return reducer satisfies never;
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { DType } from "../dtype.ts";
+import { type DType, toDType } from "../dtype.ts";
 import type { BinaryOp, CompareOp, Reducer, UnaryOp } from "../op.ts";
 import {
   axesOf,
@@ -218,6 +218,22 @@ export interface ScatterKernel {
 
 /** Anything that a device runs. */
 export type Kernel = LoopKernel | ScanKernel | SortKernel | ScatterKernel;
+
+/** What a reduction of nothing gives. */
+export function identityOf(reducer: Reducer, dtype: DType): number {
+  switch (reducer) {
+    case "sum":
+      return 0;
+    case "prod":
+      return 1;
+    case "max":
+      return dtype === "bool" ? 0 : toDType(-Infinity, dtype);
+    case "min":
+      return dtype === "bool" ? 1 : toDType(Infinity, dtype);
+    default:
+      return reducer satisfies never;
+  }
+}
 
 /** The ids that a value is computed from. */
 export function argumentsOf(value: Value): readonly ValueId[] {

@@ -5,7 +5,7 @@
  */
 
 import type { DType } from "../dtype.ts";
-import { identityOf } from "../kernel/interpret.ts";
+import { identityOf } from "../kernel/kernel.ts";
 import type { Reducer, Value, ValueId } from "../kernel/kernel.ts";
 import type { FunctionBuilder, Local } from "./assembler.ts";
 import { SCALAR, VECTOR } from "./instructions.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { identityOf } from "../kernel/interpret.ts";
+import { identityOf } from "../kernel/kernel.ts";
 import {
   argumentsOf,
   isElementStore,

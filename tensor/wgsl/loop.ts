@@ -4,8 +4,8 @@
  * @module
  */
 
-import { toDType } from "../dtype.ts";
 import {
+  identityOf,
   isElementStore,
   levelsOf,
   type LoopKernel,
@@ -113,7 +113,10 @@ class LoopBody {
   #accumulators(pass: Pass): string[] {
     return pass.reductions.map(({ value }) => {
       const total = this.#shader.fresh("total");
-      const { text } = this.#shader.constant(identityOf(value), value.dtype);
+      const { text } = this.#shader.constant(
+        identityOf(value.reducer, value.dtype),
+        value.dtype,
+      );
       const type = typeOf(value.dtype);
       this.#shader.line(`var ${total}: ${type} = ${text};`);
       return total;
@@ -239,19 +242,4 @@ function passesOf(
     phases === 0 || !isElementStore(kernel, element, store)
   );
   return { passes, rowStores };
-}
-
-function identityOf({ reducer, dtype }: Reduction): number {
-  switch (reducer) {
-    case "sum":
-      return 0;
-    case "prod":
-      return 1;
-    case "max":
-      return toDType(-Infinity, dtype);
-    case "min":
-      return dtype === "bool" ? 1 : toDType(Infinity, dtype);
-    default:
-      return reducer satisfies never;
-  }
 }
