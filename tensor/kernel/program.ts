@@ -8,7 +8,7 @@
 
 import * as build from "../graph/build.ts";
 import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
-import { formatShape, type Shape } from "../shape.ts";
+import { formatShape, type Shape, sizeOf } from "../shape.ts";
 
 /** What a key is made from, before anything is rewritten. */
 export interface Signature {
@@ -194,6 +194,10 @@ class Canonicalizer {
   #rebuild(node: Node, inputs: readonly Node[]): Node {
     const { op } = node;
     const [first] = inputs as [Node];
+    // Nothing to compute, and no position to divide by a size of 0.
+    if (sizeOf(node.shape) === 0) {
+      return this.#intern(build.filled(0, node.shape, node.dtype));
+    }
     switch (op.kind) {
       case "custom":
       case "fence":
