@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { checkShape, type Shape, sizeOf } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { threefry } from "../threefry.ts";
 import { like } from "./_operands.ts";
 
