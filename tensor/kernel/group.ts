@@ -72,6 +72,8 @@ export class Group {
   readonly uses: Set<Node> = new Set();
   /** Numbers of the groups that must run before. */
   readonly ancestors: BitSet = new BitSet();
+  /** Whether it is an ancestor of any group. */
+  isFollowed = false;
   /** The matrix product. */
   product: Product | undefined;
   /** Too few rows for elementwise work on all elements to join. */
@@ -147,6 +149,8 @@ export interface Grouping {
   readonly level: ReadonlyMap<Node, Level>;
   /** The nodes that are written to memory. */
   readonly stored: ReadonlySet<Node>;
+  /** What each node of a group is computed from. */
+  readonly uses: ReadonlyMap<Node, readonly Node[]>;
 }
 
 /** What a device can take. */
@@ -287,6 +291,7 @@ class Grouper {
       home: this.#home,
       level: this.#level,
       stored,
+      uses: this.#uses,
     };
   }
 
@@ -365,7 +370,8 @@ class Grouper {
 
   #addAncestor(group: Group, other: Group): void {
     if (group.ancestors.has(other.id)) return;
-    for (const below of this.#groups) {
+    other.isFollowed = true;
+    for (const below of group.isFollowed ? this.#groups : [group]) {
       if (below !== group && !below.ancestors.has(group.id)) continue;
       below.ancestors.addAll(other.ancestors);
       below.ancestors.add(other.id);
@@ -450,7 +456,8 @@ class Grouper {
     other.members.length = 0;
     other.uses.clear();
     group.ancestors.addAll(other.ancestors);
-    for (const below of this.#groups) {
+    group.isFollowed ||= other.isFollowed;
+    for (const below of group.isFollowed ? this.#groups : []) {
       const { ancestors } = below;
       if (!ancestors.has(group.id) && !ancestors.has(other.id)) continue;
       ancestors.delete(other.id);

@@ -7,7 +7,12 @@
 import type { DType } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../shape.ts";
-import { groupNodes, underReshapes } from "./group.ts";
+import {
+  type Group,
+  type Grouping,
+  groupNodes,
+  underReshapes,
+} from "./group.ts";
 import type { Kernel } from "./kernel.ts";
 import { type LoweredKernel, lowerGroups } from "./lower.ts";
 import { canonicalize, type Program, type Signature } from "./program.ts";
@@ -127,10 +132,40 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
       }
       for (const node of fly) kept.add(node);
       if (fly.length > 0) continue;
-      const part = next++;
-      for (const node of members.slice(members.length >> 1)) {
-        parts.set(node, part);
+      for (const cut of cutMembers(group, grouping, maxBuffers).slice(1)) {
+        const part = next++;
+        for (const node of cut) parts.set(node, part);
       }
     }
   }
+}
+
+/** Cuts the members of a group, in order, where their buffers become too many. */
+function cutMembers(
+  { members }: Group,
+  { stored, uses }: Grouping,
+  maxBuffers: number,
+): Node[][] {
+  const cuts: Node[][] = [];
+  let cut: Node[] = [];
+  let buffers = new Set<Node>();
+  for (const node of members) {
+    const more = new Set(buffers);
+    if (stored.has(node)) more.add(node);
+    for (const used of uses.get(node) ?? []) {
+      if (!cut.includes(used)) more.add(used);
+    }
+    if (more.size > maxBuffers && cut.length > 0) {
+      cuts.push(cut);
+      cut = [];
+      buffers = new Set([node, ...uses.get(node) ?? []]);
+    } else buffers = more;
+    cut.push(node);
+  }
+  // What crosses a cut is a buffer too, and may be one too many.
+  if (cuts.length === 0) {
+    const middle = members.length >> 1;
+    return [members.slice(0, middle), members.slice(middle)];
+  }
+  return [...cuts, cut];
 }
