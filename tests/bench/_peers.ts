@@ -123,20 +123,25 @@ export const openJax: (
     const jax = await import("@jax-js/jax");
     const devices = await jax.init(device);
     if (!devices.includes(device)) throw new Error("it finds no such device");
-    return [{
-      name: "jax-js",
-      module: jax,
-      activate: () => Promise.resolve(void jax.defaultDevice(device)),
-      put: ({ shape, values }) =>
-        jax.numpy.array(values as never, { shape: [...shape], device })
-          .blockUntilReady(),
-      run: async (work) => {
-        const results = work();
-        await jax.blockUntilReady([...results]);
-        for (const result of results) result.dispose();
+    return [
+      {
+        name: "jax-js",
+        module: jax,
+        activate: () => Promise.resolve(void jax.defaultDevice(device)),
+        put: ({ shape, values }) =>
+          jax.numpy.array(values as never, { shape: [...shape], device })
+            .blockUntilReady(),
+        run: async (work) => {
+          const results = work();
+          await jax.blockUntilReady([...results]);
+          for (const result of results) result.dispose();
+        },
+        read: (work) => Promise.all(work().map((result) => result.data())),
       },
-      read: (work) => Promise.all(work().map((result) => result.data())),
-    }, device === "wasm" ? "a worker for each processor" : "its own device"];
+      device === "wasm"
+        ? `${navigator.hardwareConcurrency} workers`
+        : adapterOf(jax.getWebGPUDevice()),
+    ];
   },
 );
 
@@ -149,8 +154,11 @@ export const openTf: (
     const tf = await import("@tensorflow/tfjs-core");
     // The only module that registers the gradients and can be loaded by itself.
     await import("@tensorflow/tfjs-layers");
-    const about = device === "wasm" ? await useTfWasm() : await useTfWebgpu();
+    await (device === "wasm" ? useTfWasm() : useTfWebgpu());
     if (!await tf.setBackend(device)) throw new Error("it has no such device");
+    const about = device === "wasm"
+      ? "SIMD, 1 thread"
+      : adapterOf((tf.backend() as unknown as TfWebgpu).device);
     const finish = async () => {
       if (device === "webgpu") await finishTf(tf.backend());
     };
@@ -176,6 +184,7 @@ export const openTf: (
 
 /** What of the WebGPU backend of TensorFlow.js sends its work off. */
 interface TfWebgpu {
+  readonly device: GPUDevice;
   readonly queue: GPUQueue;
   readonly commandEncoder: GPUCommandEncoder | null;
   endComputePassEncoder(): void;
@@ -192,17 +201,19 @@ async function finishTf(backend: unknown): Promise<void> {
   await webgpu.queue.onSubmittedWorkDone();
 }
 
-async function useTfWasm(): Promise<string> {
+async function useTfWasm(): Promise<void> {
   const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
   const file = import.meta.resolve(
     "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
   );
+  // It takes the build with SIMD; that with threads starts only in a browser.
   setWasmPaths(new URL("./", file).href);
-  // Its threaded build starts only in a browser.
-  return "SIMD, 1 thread";
 }
 
-async function useTfWebgpu(): Promise<string> {
+async function useTfWebgpu(): Promise<void> {
   await import("@tensorflow/tfjs-backend-webgpu");
-  return "its own device";
+}
+
+function adapterOf({ adapterInfo }: GPUDevice): string {
+  return adapterInfo.description || adapterInfo.device || adapterInfo.vendor;
 }
