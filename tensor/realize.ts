@@ -5,8 +5,8 @@
  */
 
 import {
+  activeDevice,
   computeNow,
-  currentDevice,
   endStep as endSessionStep,
   ensureDevice,
 } from "./device/session.ts";
@@ -35,7 +35,7 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
  * ```
  */
 export function realizeSync(...tensors: readonly Tensor[]): void {
-  const device = currentDevice();
+  const device = activeDevice();
   if (device === undefined) {
     throw new Error(
       "realizeSync: no device is open: await openDevice() first",

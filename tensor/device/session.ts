@@ -5,7 +5,7 @@
  */
 
 import type { Node } from "../graph/node.ts";
-import type { DeviceName } from "./device.ts";
+import type { Device as PublicDevice, DeviceName } from "./device.ts";
 import { Device, freeNode } from "./runtime.ts";
 import { openWasm } from "./wasm.ts";
 import { openWebgpu } from "./webgpu.ts";
@@ -52,7 +52,7 @@ let retired: Node[] = [];
 export async function openDevice(
   name?: DeviceName | "auto",
   options: DeviceOptions = {},
-): Promise<Device> {
+): Promise<PublicDevice> {
   const wanted = name ?? deviceFromEnvironment() ?? "auto";
   current = await open(wanted, options);
   return current;
@@ -88,21 +88,35 @@ function deviceFromEnvironment(): string | undefined {
   }
 }
 
-/** Makes an open device the default, and returns it. */
-export function useDevice(device: Device): Device {
+/**
+ * Makes an open device the default, and returns it.
+ *
+ * @throws {TypeError} If it is not from `openDevice`.
+ */
+export function useDevice(device: PublicDevice): PublicDevice {
+  if (!(device instanceof Device)) {
+    throw new TypeError("useDevice: not a device: pass what openDevice gave");
+  }
   return current = device;
 }
 
 /** The default device, or undefined if none has been opened. */
-export function currentDevice(): Device | undefined {
+export function currentDevice(): PublicDevice | undefined {
+  return activeDevice();
+}
+
+/** The same with all that the engine needs of it. */
+export function activeDevice(): Device | undefined {
   return current?.closed ? undefined : current;
 }
 
 /** The default device; the first call opens it. */
 export async function ensureDevice(): Promise<Device> {
-  const present = currentDevice();
+  const present = activeDevice();
   if (present !== undefined) return present;
-  opening ??= openDevice().finally(() => opening = undefined);
+  opening ??= open(deviceFromEnvironment() ?? "auto", {})
+    .then((device) => current = device)
+    .finally(() => opening = undefined);
   return await opening;
 }
 
@@ -137,7 +151,7 @@ export function releaseTogether(f: () => void): void {
     collecting = outer;
   }
   if (pending.size > 0 && mine.some((node) => node.storage !== undefined)) {
-    const device = currentDevice();
+    const device = activeDevice();
     // Before there is a device nothing can be computed: all stays.
     if (device === undefined) return;
     computeNow(device, []);
@@ -165,7 +179,7 @@ export function retire(node: Node): void {
  * step replaced stays: a result not yet read may still need it.
  */
 export function endStep(nodes: readonly Node[]): void {
-  const device = currentDevice();
+  const device = activeDevice();
   for (const node of nodes) defer(node);
   if (device === undefined) return;
   computeNow(device, []);
