@@ -88,3 +88,12 @@ export {
 } from "./schedules/warmup_lr.ts";
 export * from "./average_meter.ts";
 export * from "./accuracy.ts";
+export { SafetensorsError } from "./safetensors/error.ts";
+export {
+  readSafetensorsHeader,
+  type SafetensorsHeader,
+  type SafetensorsInfo,
+} from "./safetensors/header.ts";
+export * from "./safetensors/read.ts";
+export * from "./safetensors/write.ts";
+export * from "./checkpoint/checkpoint.ts";
