@@ -282,6 +282,10 @@ class LoopCode {
           const operand = this.#values.operand(reduction.argument, lanes);
           reduction.accumulate(operand, lanes);
         }
+        // First all of them: what they need may be kept where one is written.
+        if (this.#plan.kept.length > 0) {
+          for (const store of stores) this.#values.prepare(store, lanes);
+        }
         for (const store of stores) this.#values.store(store, lanes);
       }
     };

@@ -73,15 +73,23 @@ export class LoopValues {
     this.#memory = context.memory;
   }
 
+  /** Computes what a store writes, without writing it yet. */
+  prepare({ index, value }: Store, lanes: Lanes | undefined): Local {
+    return lanes && this.#indices.varies(index)
+      ? this.vector(value, lanes)
+      : this.scalar(value);
+  }
+
   /** Writes a value to a place, or to one for each lane. */
-  store({ buffer, index, value }: Store, lanes: Lanes | undefined): void {
+  store(store: Store, lanes: Lanes | undefined): void {
     const f = this.#f;
+    const { buffer, index, value } = store;
     const { dtype } = this.#kernel.values[value]!;
+    let local = this.prepare(store, lanes);
     if (!lanes || !this.#indices.varies(index)) {
-      this.#memory.storeScalar(buffer, index, this.scalar(value));
+      this.#memory.storeScalar(buffer, index, local);
       return;
     }
-    let local = this.vector(value, lanes);
     if (dtype === "bool") {
       const bits = f.local("v128");
       f.get(local).i32x4(1).op("v128.and").set(bits);
