@@ -259,6 +259,35 @@ Deno.test("emitContract() computes what stands before the product", () => {
   }
 });
 
+Deno.test("emitContract() looks rows up in a table, and casts integers", () => {
+  for (const transposed of [false, true]) {
+    const b = new KernelBuilder();
+    const [i, j, c] = [b.row(9), b.row(17), b.col(14)];
+    const ids = b.input("int32", 9);
+    const table = b.input("float32", 3 * 14);
+    const y = b.input("int32", 17 * 14);
+    const out = b.output("float32", 9 * 17);
+    // Ids are 0 to 3: one of them is out of range and gives zeros.
+    const left = b.value({
+      op: "gather",
+      dtype: "float32",
+      buffer: table,
+      index: affine([[1, c]]),
+      bounds: [{ index: affine([[1, c]]), low: 1, high: 14 }],
+      at: b.load(ids, at(i)),
+      stride: 14,
+      extent: 3,
+    });
+    const right = b.cast(
+      b.load(y, transposed ? at(j, c) : at(c, j)),
+      "float32",
+    );
+    check(product("gather", b, { m: [i], n: [j] }, { left, right }, (sum) => {
+      b.store(out, transposed ? at(j, i) : at(i, j), sum);
+    }));
+  }
+});
+
 Deno.test("emitContract() computes what follows the product and stores it in several places", () => {
   for (const [m, n] of [[10, 21], [21, 10], [5, 3]] as const) {
     const b = new KernelBuilder();
