@@ -51,9 +51,14 @@ function randomShape(random: Seeded, rank: number): number[] {
   }
 }
 
-/** Values stay small: whole numbers by remainder, others by sine. */
+/**
+ * Values stay small: whole numbers by remainder, others by a curve that
+ * flattens, so that large ones do not amplify what was rounded.
+ */
 function bounded(x: Tensor, whole: boolean): Tensor {
-  return whole ? x.sub(x.mul(1 / 8).trunc().mul(8)) : x.sin();
+  return whole
+    ? x.sub(x.mul(1 / 8).trunc().mul(8))
+    : x.div(x.square().add(1).sqrt());
 }
 
 type Step = (
@@ -154,16 +159,17 @@ const MOVEMENTS: readonly Step[] = [
 
 const ELEMENTWISE: readonly Step[] = [
   (x) => x.neg(),
-  (x) => x.abs(),
-  (x) => x.relu(),
   (x, random, pool) => x.add(partner(x, random, pool)),
   (x, random, pool) => x.sub(partner(x, random, pool)),
   (x, random, pool) => x.mul(partner(x, random, pool)),
-  (x, random, pool, whole) =>
-    whole
-      ? x.mul(partner(x, random, pool))
-      : maximum(x, partner(x, random, pool)),
+];
+
+/** They jump, or their slopes do: devices must not round apart before. */
+const JUMPS: readonly Step[] = [
+  (x) => x.abs(),
+  (x) => x.relu(),
   (x, random, pool) => minimum(x.add(100), partner(x, random, pool)),
+  (x, random, pool) => maximum(x.mul(2).add(0.5), partner(x, random, pool)),
   (x, random, pool) =>
     where(x.detach().gt(0), partner(x, random, pool), x.mul(2)),
   (x) => x.mul(x.detach().cast("int32").mod(3).cast("float32")),
@@ -171,6 +177,7 @@ const ELEMENTWISE: readonly Step[] = [
 
 const SMOOTH: readonly Step[] = [
   (x) => x.exp(),
+  (x) => x.sin(),
   (x) => x.tanh(),
   (x) => x.sigmoid(),
   (x) => x.square().add(1).sqrt(),
@@ -330,7 +337,8 @@ function grow(
     LOOKUPS,
   ];
   // Sorts and indices jump where two devices round apart.
-  if (!whole) kinds.splice(-1, 1, SMOOTH, SMOOTH, SMOOTH);
+  if (whole) kinds.push(JUMPS);
+  else kinds.splice(-1, 1, SMOOTH, SMOOTH, SMOOTH);
   for (let made = 0; made < length;) {
     // Late values more often: graphs get deep.
     const at = Math.max(
