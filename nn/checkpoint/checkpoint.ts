@@ -130,6 +130,16 @@ export async function readCheckpoint(
 }
 
 /**
+ * Reads the state of one's own alone, say to learn which parts to make.
+ *
+ * @param bytes What {@link writeCheckpoint} gave.
+ * @throws {SafetensorsError} If the bytes are damaged, or no checkpoint.
+ */
+export function readCheckpointState(bytes: Uint8Array): unknown {
+  return readSaved(readSafetensors(bytes).metadata[METADATA_KEY]).state;
+}
+
+/**
  * Writes a checkpoint to a store: see {@link writeCheckpoint}.
  *
  * @example A store in memory
