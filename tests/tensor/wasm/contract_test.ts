@@ -3,12 +3,15 @@ import type { HostBuffer } from "../../../tensor/kernel/interpret.ts";
 import type { LoopKernel } from "../../../tensor/kernel/kernel.ts";
 import { ThreadPool } from "../../../tensor/wasm/threads.ts";
 import {
+  type Axis,
   axisIndex,
+  type Bound,
   type Index,
   linear,
   quotient,
   remainder,
 } from "../../../tensor/view.ts";
+import { seeded } from "../../seeded.ts";
 import { affine, at, expected, KernelBuilder } from "../kernel_builder.ts";
 import {
   type Convolution,
@@ -417,4 +420,50 @@ Deno.test("emitContract() does not read where a bound fails", () => {
   const [result] = check(kernel);
   assert(result!.subarray(0, 200).every((value) => value === 0));
   assert(result!.subarray(200, 210).some((value) => value !== 0));
+});
+
+/** A product of random axes, each operand and the result in a random order. */
+function randomProduct(seed: number): LoopKernel {
+  const random = seeded(seed);
+  const b = new KernelBuilder();
+  const axes = (most: number, make: (extent: number) => Axis) =>
+    Array.from(
+      { length: random.integer(0, most + 1) },
+      () => make(random.pick([1, 2, 3, 4, 5, 8, 9])),
+    );
+  const [batch, m, n] = [1, 2, 2].map((most) => axes(most, (e) => b.row(e)));
+  const k = axes(3, (extent) => b.col(extent));
+  const operand = (own: readonly Axis[]) => {
+    const order = random.shuffle([...batch!, ...own, ...k]);
+    const bounds: Bound[] = [];
+    let size = 1;
+    const parts = order.toReversed().map((axis) => {
+      const stride = size;
+      // Some run backwards, some are padded by one in front and behind.
+      const [flip, pad] = [random.next() < 0.25, random.next() < 0.2];
+      let place = axisIndex(axis);
+      if (flip) place = linear([[-1, place]], axis.extent - 1);
+      if (pad && axis.extent > 2) {
+        place = linear([[1, place]], -1);
+        bounds.push({ index: place, low: 0, high: axis.extent - 2 });
+        size *= axis.extent - 2;
+      } else size *= axis.extent;
+      return [stride, place] as const;
+    });
+    const buffer = b.input("float32", size);
+    return b.load(buffer, linear(parts), bounds);
+  };
+  const left = operand(m!);
+  const right = operand(n!);
+  const rows = random.shuffle([...batch!, ...m!, ...n!]);
+  const size = rows.reduce((product, { extent }) => product * extent, 1);
+  const out = b.output("float32", size);
+  const roles = { batch: batch!, m: m!, n: n! };
+  return product(`random ${seed}`, b, roles, { left, right }, (sum) => {
+    b.store(out, at(...rows), sum);
+  });
+}
+
+Deno.test("emitContract() runs products of random axes", () => {
+  for (let seed = 1; seed <= 60; seed++) check(randomProduct(seed));
 });
