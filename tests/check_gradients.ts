@@ -10,7 +10,9 @@ import { seeded } from "./seeded.ts";
 import { Values } from "./values.ts";
 
 /** The operation: float32 tensors to one float32 tensor. */
-export type Operation = (...inputs: Tensor[]) => Tensor;
+export type Operation =
+  | ((...inputs: Tensor[]) => Tensor)
+  | ((input: Tensor) => Tensor);
 
 /** The same in plain numbers. */
 export type Reference = (...inputs: Values[]) => Values;
@@ -79,9 +81,10 @@ function differentiate(
   operation: Operation,
   inputs: readonly Values[],
 ): { value: Tensor; grads: Tensor[] } {
+  const f = operation as (...inputs: Tensor[]) => Tensor;
   let value: Tensor | undefined;
   const { grads } = valueAndGrad((...xs) => {
-    value = operation(...xs);
+    value = f(...xs);
     return value.mul(weightsFor(value.shape).tensor()).sum();
   })(...inputs.map((input) => input.tensor()));
   return { value: value!, grads };
@@ -127,6 +130,7 @@ export async function checkGradientsBySteps(
   options: GradientOptions = {},
 ): Promise<void> {
   const list = listOf(inputs);
+  const f = operation as (...inputs: Tensor[]) => Tensor;
   const step = 2 ** -7;
   const { grads } = differentiate(operation, list);
   for (const [which, input] of list.entries()) {
@@ -139,7 +143,7 @@ export async function checkGradientsBySteps(
         const given = list.map((other, i) =>
           (i === which ? new Values(input.shape, moved) : other).tensor()
         );
-        const result = operation(...given);
+        const result = f(...given);
         const data = await result.data();
         const weights = weightsFor(result.shape).data;
         ends.push(weights.reduce((sum, w, i) => sum + w * data[i]!, 0));
@@ -169,12 +173,13 @@ export async function checkSecondDerivatives(
   options: GradientOptions = {},
 ): Promise<void> {
   const list = listOf(inputs);
+  const f = operation as (...inputs: Tensor[]) => Tensor;
   const directions = list.map((input, at) =>
     seeded(77 + at).apartFromZero(input.shape, 0.5, 1.5)
   );
   const { grads } = valueAndGrad((...xs) => {
     const inner = valueAndGrad((...ys) => {
-      const value = operation(...ys);
+      const value = f(...ys);
       return value.mul(weightsFor(value.shape).tensor()).sum();
     })(...xs);
     return inner.grads

@@ -14,7 +14,8 @@ async function checkFits(
   results: readonly Tensor[],
   expected: readonly number[],
 ): Promise<number> {
-  using device = useDevice(openReference({ maxBuffers: MAX_BUFFERS }));
+  using device = openReference({ maxBuffers: MAX_BUFFERS });
+  useDevice(device);
   const { steps } = device.plan(results.map(nodeOf));
   // The device refuses what does not fit.
   await realize(...results);
@@ -82,7 +83,8 @@ Deno.test("planOf() sums a product of 12 tensors with 8 buffers a kernel", async
 
 Deno.test("planOf() follows 5000 movements without recursion", async () => {
   using _scope = new Scope();
-  using device = useDevice(openReference());
+  using device = openReference();
+  useDevice(device);
   let x = seeded(1).integers([5010], 0, 9).tensor();
   const expected = [...await x.data()].slice(5000);
   for (let i = 0; i < 5000; i++) x = x.slice([1, null]).pad([[0, 0]]);
