@@ -70,6 +70,7 @@ export class Progress implements Disposable {
   #rateSteps: number;
   #shownAt: number;
   #shown: string | undefined;
+  #shownSteps = -1;
   #finished = false;
 
   constructor(options: ProgressOptions) {
@@ -132,7 +133,8 @@ export class Progress implements Disposable {
   finish(): void {
     if (this.#finished) return;
     const { writer, clock } = this.#options;
-    if (this.#done() > this.#stepsBefore) this.#draw(clock());
+    const stands = !writer.isTerminal && this.#shownSteps === this.#done();
+    if (this.#done() > this.#stepsBefore && !stands) this.#draw(clock());
     if (writer.isTerminal && this.#shown !== undefined) writer.write("\n");
     this.#finished = true;
   }
@@ -151,6 +153,7 @@ export class Progress implements Disposable {
     if (this.#finished) return;
     this.#follow(now);
     this.#shownAt = now;
+    this.#shownSteps = this.#done();
     const { writer } = this.#options;
     const text = writer.isTerminal
       ? this.#bar(Math.max(writer.columns() - 1, 1))

@@ -4,4 +4,16 @@
  * @module
  */
 
-export {};
+export {
+  siamese,
+  type SiameseCheckpoints,
+  type SiameseEnvironment,
+  type SiameseEpoch,
+  type SiameseExample,
+  type SiameseResult,
+  type SiameseSettings,
+  type SiameseStep,
+  SiameseStopped,
+  type SiameseSummary,
+  type SiameseVariant,
+} from "./siamese.ts";
