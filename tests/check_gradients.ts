@@ -10,9 +10,10 @@ import { seeded } from "./seeded.ts";
 import { Values } from "./values.ts";
 
 /** The operation: float32 tensors to one float32 tensor. */
-export type Operation =
-  | ((...inputs: Tensor[]) => Tensor)
-  | ((input: Tensor) => Tensor);
+export type Operation = (...inputs: Tensor[]) => Tensor;
+
+/** One of a single tensor, and perhaps of options that are left out. */
+export type UnaryOperation = (input: Tensor) => Tensor;
 
 /** The same in plain numbers. */
 export type Reference = (...inputs: Values[]) => Values;
@@ -78,10 +79,10 @@ function listOf(inputs: Values | readonly Values[]): readonly Values[] {
 
 /** The result, and its gradients weighted as {@link weightsFor} says. */
 function differentiate(
-  operation: Operation,
+  operation: Operation | UnaryOperation,
   inputs: readonly Values[],
 ): { value: Tensor; grads: Tensor[] } {
-  const f = operation as (...inputs: Tensor[]) => Tensor;
+  const f = operation as Operation;
   let value: Tensor | undefined;
   const { grads } = valueAndGrad((...xs) => {
     value = f(...xs);
@@ -96,8 +97,21 @@ function differentiate(
  *
  * @param inputs float32 numbers, away from kinks.
  */
-export async function checkGradients(
+export function checkGradients(
+  operation: UnaryOperation,
+  reference: Reference,
+  inputs: Values,
+  options?: GradientOptions,
+): Promise<void>;
+/** The same for several inputs. */
+export function checkGradients(
   operation: Operation,
+  reference: Reference,
+  inputs: readonly Values[],
+  options?: GradientOptions,
+): Promise<void>;
+export async function checkGradients(
+  operation: Operation | UnaryOperation,
   reference: Reference,
   inputs: Values | readonly Values[],
   options: GradientOptions = {},
@@ -124,13 +138,24 @@ export async function checkGradients(
  * Compares the gradients with central differences of the float32 operation
  * itself: for what has no reference.
  */
-export async function checkGradientsBySteps(
+export function checkGradientsBySteps(
+  operation: UnaryOperation,
+  inputs: Values,
+  options?: GradientOptions,
+): Promise<void>;
+/** The same for several inputs. */
+export function checkGradientsBySteps(
   operation: Operation,
+  inputs: readonly Values[],
+  options?: GradientOptions,
+): Promise<void>;
+export async function checkGradientsBySteps(
+  operation: Operation | UnaryOperation,
   inputs: Values | readonly Values[],
   options: GradientOptions = {},
 ): Promise<void> {
   const list = listOf(inputs);
-  const f = operation as (...inputs: Tensor[]) => Tensor;
+  const f = operation as Operation;
   const step = 2 ** -7;
   const { grads } = differentiate(operation, list);
   for (const [which, input] of list.entries()) {
@@ -166,14 +191,27 @@ export async function checkGradientsBySteps(
  * The reference's come from differences of differences, so that they are known
  * to about 1e-5.
  */
-export async function checkSecondDerivatives(
+export function checkSecondDerivatives(
+  operation: UnaryOperation,
+  reference: Reference,
+  inputs: Values,
+  options?: GradientOptions,
+): Promise<void>;
+/** The same for several inputs. */
+export function checkSecondDerivatives(
   operation: Operation,
+  reference: Reference,
+  inputs: readonly Values[],
+  options?: GradientOptions,
+): Promise<void>;
+export async function checkSecondDerivatives(
+  operation: Operation | UnaryOperation,
   reference: Reference,
   inputs: Values | readonly Values[],
   options: GradientOptions = {},
 ): Promise<void> {
   const list = listOf(inputs);
-  const f = operation as (...inputs: Tensor[]) => Tensor;
+  const f = operation as Operation;
   const directions = list.map((input, at) =>
     seeded(77 + at).apartFromZero(input.shape, 0.5, 1.5)
   );
