@@ -215,10 +215,13 @@ deviceTest(
   async () => {
     const layer = new Linear(2, 1);
     const result = layer.loadStateDict(
-      { bias: tensor([7]), scale: ones([1]) },
+      { bias: tensor([7]), scale: ones([1]), toString: ones([1]) },
       { strict: false },
     );
-    assertEquals(result, { missing: ["weight"], unexpected: ["scale"] });
+    assertEquals(result, {
+      missing: ["weight"],
+      unexpected: ["scale", "toString"],
+    });
     await assertSame(layer.bias!, [7]);
     assertThrows(
       () => layer.loadStateDict({ bias: ones([2]) }, { strict: false }),
