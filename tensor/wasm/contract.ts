@@ -5,8 +5,9 @@
  * block and a run of panels. What several threads or blocks use is packed
  * before, by all of them; the rest just before it is used. The sums of a panel
  * go to the epilogue while they are in the first cache. A long sum goes through
- * the columns in several passes, which add to the same sums in the same order,
- * so that nothing depends on the number of threads.
+ * the columns in several passes, which add to the same sums; where there are
+ * few results, some passes have sums of their own, added afterwards. The shapes
+ * alone decide on all of it, so nothing depends on the number of threads.
  *
  * @module
  */
@@ -19,6 +20,7 @@ import { emitMultiplyStage } from "./contract_multiply.ts";
 import { padOperands } from "./contract_padding.ts";
 import {
   type ContractStage,
+  emitCombineStage,
   emitCopyStage,
   emitLaneStage,
   emitRowStage,
@@ -71,6 +73,7 @@ export function emitContract(
   if (layout.sharedRows) stages.push(emitRowStage(code));
   if (layout.sharedLanes) stages.push(emitLaneStage(code));
   stages.push(emitMultiplyStage(code));
+  if (code.geometry.parts > 1) stages.push(emitCombineStage(code));
   return {
     stages,
     sharedScratchBytes: code.geometry.shared.bytes,

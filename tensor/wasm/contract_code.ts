@@ -24,8 +24,8 @@ import { emitMicrokernel } from "./microkernel.ts";
 
 /** Counts and places. */
 export interface Geometry {
-  /** Goes through the columns. */
-  readonly passes: number;
+  /** Items that share the passes of one sum. */
+  readonly parts: number;
   /** Panels of lanes. */
   readonly panels: number;
   /** Blocks of rows. */
@@ -48,6 +48,8 @@ export interface Geometry {
     readonly rows: number;
     /** Packed panels. */
     readonly lanes: number;
+    /** Partial sums, where there are several parts. */
+    readonly sums: number;
     /** Its size. */
     readonly bytes: number;
   };
@@ -179,13 +181,13 @@ function geometryOf(
   frameOffset: number,
   copyBytes: number,
 ): Geometry {
-  const { batch, rows, lanes, columns, tileQuads, groupPanels } = layout;
-  const { blockRows, blockColumns, blockPanels } = layout;
+  const { batch, rows, lanes, tileQuads, groupPanels } = layout;
+  const { blockRows, blockColumns, blockPanels, passes } = layout;
   const tileLanes = 4 * tileQuads;
   const rowBytes = rowBytesOf(layout);
   const panelBytes = 4 * tileLanes * blockColumns;
   const sumBytes = 4 * tileLanes * blockRows;
-  const passes = Math.max(1, Math.ceil(columns.extent / blockColumns));
+  const parts = Math.ceil(passes / layout.partPasses);
   const panels = Math.ceil(lanes.side.extent / tileLanes);
   const blocks = Math.ceil(rows.side.extent / blockRows);
   // Whole tiles are read, whole quads written.
@@ -196,7 +198,7 @@ function geometryOf(
   shared.take(copyBytes);
   const own = new Places();
   return {
-    passes,
+    parts,
     panels,
     blocks,
     tileLanes,
@@ -208,6 +210,9 @@ function geometryOf(
     shared: {
       rows: shared.take(layout.sharedRows ? goes * paddedRows * rowBytes : 0),
       lanes: shared.take(layout.sharedLanes ? goes * panels * panelBytes : 0),
+      sums: shared.take(
+        parts > 1 ? batch.extent * parts * blocks * panels * sumBytes : 0,
+      ),
       bytes: shared.bytes,
     },
     own: {
@@ -272,6 +277,17 @@ export function pushSharedPanel(
   f.get(go).i32(panels).op("i32.mul").get(panel).op("i32.add");
   f.i32(panelBytes).op("i32.mul").op("i32.add");
   f.i32(shared.lanes).op("i32.add");
+}
+
+/** Pushes the address of partial sums; `item` counts (batch, part, block, panel). */
+export function pushPartialSums(
+  f: FunctionBuilder,
+  { geometry }: ContractCode,
+  item: Local,
+): void {
+  f.get(f.params[0]!).memory("i32.load", geometry.frameOffset);
+  f.get(item).i32(geometry.sumBytes).op("i32.mul").op("i32.add");
+  f.i32(geometry.shared.sums).op("i32.add");
 }
 
 /** Fills the table of a run of rows, up to a whole quad. */

@@ -38,6 +38,13 @@ export interface Layout {
   readonly blockRows: number;
   /** Columns that are summed in one go: a multiple of 4. */
   readonly blockColumns: number;
+  /** Goes through the columns, `blockColumns` each. */
+  readonly passes: number;
+  /**
+   * Passes that one item does, so that a long sum with few results has items
+   * enough for several threads. The partial sums are added afterwards.
+   */
+  readonly partPasses: number;
   /** Panels whose sums are kept while the columns go on. */
   readonly blockPanels: number;
   /** Panels that are packed together. */
@@ -72,6 +79,9 @@ const BLOCK_FLOATS = 96 * 1024;
 const MAX_BLOCK_ROWS = 384;
 /** Floats of sums that a thread keeps where the columns take several goes. */
 const SUM_FLOATS = 48 * 1024;
+/** Fewer items are made more by splitting long sums, if there is much to do. */
+const SPLIT_ITEMS = 12;
+const SPLIT_OPERATIONS = 2_000_000;
 const SHARED_FLOATS = 4 * 1024 * 1024;
 
 /** Bytes between packed rows: not a power of two, which would share cache sets. */
@@ -190,6 +200,8 @@ function blocks(
   Layout,
   | "blockRows"
   | "blockColumns"
+  | "passes"
+  | "partPasses"
   | "blockPanels"
   | "groupPanels"
   | "sharedRows"
@@ -204,9 +216,15 @@ function blocks(
   const groupPanels = Math.min(panels, group);
   const sharedLanes = !direct && blocks > 1 && batch * n * k <= SHARED_FLOATS;
   const held = Math.floor(SUM_FLOATS / (blockRows * tileLanes));
+  const items = batch * blocks * panels;
+  const parts = 2 * m * n * k * batch < SPLIT_OPERATIONS
+    ? 1
+    : Math.min(passes, Math.ceil(SPLIT_ITEMS / Math.max(1, items)));
   return {
     blockRows,
     blockColumns,
+    passes,
+    partPasses: Math.ceil(passes / parts),
     blockPanels: passes === 1
       ? groupPanels
       : Math.min(panels, Math.max(groupPanels, held)),

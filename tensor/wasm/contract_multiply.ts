@@ -11,6 +11,7 @@ import {
   emitFillRows,
   emitMinimum,
   emitScratch,
+  pushPartialSums,
   pushSharedPanel,
   pushSharedRows,
 } from "./contract_code.ts";
@@ -20,18 +21,20 @@ import { emitPlainPanel } from "./contract_pack.ts";
 import { type ContractStage, grainOf } from "./contract_stages.ts";
 import { locals } from "./kernel_function.ts";
 
-/** Items: (batch, block of rows, panel). */
+/** Items: (batch, part of the columns, block of rows, panel). */
 export function emitMultiplyStage(code: ContractCode): ContractStage {
   const { module, layout, geometry } = code;
   const { batch, rows, lanes, columns, blockRows } = layout;
-  const { blocks, panels, tileLanes } = geometry;
+  const { parts, blocks, panels, tileLanes } = geometry;
   const name = "multiply";
   module.function(name, ["i32", "i32", "i32"], [], (f) => {
     new MultiplyCode(f, code).emit();
   });
   const operations = 2 * Math.min(rows.side.extent, blockRows) * tileLanes *
-    Math.max(1, columns.extent);
-  const items = lanes.side.extent === 0 ? 0 : batch.extent * blocks * panels;
+    Math.max(1, columns.extent / parts);
+  const items = lanes.side.extent === 0
+    ? 0
+    : batch.extent * parts * blocks * panels;
   return { name, items, grain: grainOf(operations / 40) };
 }
 
@@ -40,7 +43,9 @@ class MultiplyCode {
   readonly #code: ContractCode;
   readonly #frame: Local;
   readonly #scratch: Local;
-  /** The panel that comes next, and how many of this block are left to do. */
+  /** The item that comes next. */
+  readonly #item: Local;
+  /** Its panel, and how many of this block are left to do. */
   readonly #panel: Local;
   readonly #run: Local;
   readonly #batchNumber: Local;
@@ -49,6 +54,7 @@ class MultiplyCode {
   readonly #rowCount: Local;
   /** The pass, its columns, where its rows and their table lie. */
   readonly #pass: Local;
+  readonly #firstPass: Local;
   readonly #columnCount: Local;
   readonly #rows: Local;
   readonly #columnTable: Local;
@@ -63,6 +69,7 @@ class MultiplyCode {
     this.#scratch = emitScratch(f, code);
     [this.#panel, this.#run, this.#batchNumber] = locals(f, "i32", 3);
     [this.#first, this.#rowCount] = locals(f, "i32", 2);
+    [this.#item, this.#firstPass] = locals(f, "i32", 2);
     [this.#pass, this.#columnCount, this.#rows] = locals(f, "i32", 3);
     [this.#columnTable, this.#sums, this.#lanes] = locals(f, "i32", 3);
   }
@@ -71,8 +78,8 @@ class MultiplyCode {
     const f = this.#f;
     const [, start, end] = f.params as [Local, Local, Local];
     const { layout, geometry } = this.#code;
-    const { panels, blocks, passes } = geometry;
-    const { blockRows, rows } = layout;
+    const { panels, blocks, parts } = geometry;
+    const { blockRows, rows, passes, partPasses } = layout;
     const outer = f.local("i32");
     this.#pushOwn(geometry.own.columnTable);
     f.set(this.#columnTable);
@@ -80,9 +87,12 @@ class MultiplyCode {
       f.loop((again) => {
         f.get(start).i32(panels).op("i32.rem_u").set(this.#panel);
         f.get(start).i32(panels).op("i32.div_u").set(outer);
-        f.get(outer).i32(blocks).op("i32.div_u").set(this.#batchNumber);
         f.get(outer).i32(blocks).op("i32.rem_u");
         f.i32(blockRows).op("i32.mul").set(this.#first);
+        f.get(outer).i32(blocks).op("i32.div_u").tee(outer);
+        f.i32(parts).op("i32.rem_u").i32(partPasses).op("i32.mul");
+        f.set(this.#firstPass);
+        f.get(outer).i32(parts).op("i32.div_u").set(this.#batchNumber);
         emitMinimum(
           f,
           rows.side.extent,
@@ -97,6 +107,7 @@ class MultiplyCode {
         f.get(rest).get(this.#run);
         f.get(rest).get(this.#run).op("i32.lt_s").op("select");
         f.set(this.#run);
+        f.get(start).set(this.#item);
         f.get(start).get(this.#run).op("i32.add").set(start);
         emitFillRows(
           f,
@@ -150,7 +161,7 @@ class MultiplyCode {
   #emitGo(): Local {
     const f = this.#f;
     const go = f.local("i32");
-    f.get(this.#batchNumber).i32(this.#code.geometry.passes).op("i32.mul");
+    f.get(this.#batchNumber).i32(this.#code.layout.passes).op("i32.mul");
     f.get(this.#pass).op("i32.add").set(go);
     return go;
   }
@@ -159,9 +170,9 @@ class MultiplyCode {
   #emitPanels(): void {
     const f = this.#f;
     const { layout, geometry, calls } = this.#code;
-    const { passes, tileLanes } = geometry;
-    const { blockPanels } = layout;
-    const held = f.local("i32");
+    const { tileLanes } = geometry;
+    const { blockPanels, passes, partPasses } = layout;
+    const [held, endPass] = locals(f, "i32", 2);
     const run = this.#run;
     f.get(run).i32(blockPanels).get(run).i32(blockPanels).op("i32.lt_s");
     f.op("select").set(held);
@@ -172,21 +183,26 @@ class MultiplyCode {
     f.get(this.#batchNumber).call(calls.fillLanes);
     if (passes === 1) this.#emitGroups(held);
     else {
-      f.i32(0).set(this.#pass);
+      emitMinimum(f, passes, this.#firstPass, partPasses, endPass);
+      f.get(endPass).get(this.#firstPass).op("i32.add").set(endPass);
+      f.get(this.#firstPass).set(this.#pass);
       f.loop((next) => {
         this.#emitBeginPass();
         this.#emitGroups(held);
         f.get(this.#pass).i32(1).op("i32.add").tee(this.#pass);
-        f.i32(passes).op("i32.lt_s").brIf(next);
+        f.get(endPass).op("i32.lt_s").brIf(next);
       });
     }
-    this.#emitEpilogues(held);
+    if (geometry.parts === 1) this.#emitEpilogues(held);
+    f.get(this.#panel).get(held).op("i32.add").set(this.#panel);
+    f.get(this.#item).get(held).op("i32.add").set(this.#item);
     f.get(run).get(held).op("i32.sub").set(run);
   }
 
   #emitBegin(): void {
-    const { own } = this.#code.geometry;
-    this.#pushOwn(own.sums);
+    const { own, parts } = this.#code.geometry;
+    if (parts === 1) this.#pushOwn(own.sums);
+    else pushPartialSums(this.#f, this.#code, this.#item);
     this.#f.set(this.#sums);
     this.#pushOwn(own.laneTable);
     this.#f.set(this.#lanes);
@@ -269,8 +285,8 @@ class MultiplyCode {
         f.get(rows).get(tile).get(this.#columnCount);
       }
       // Later passes add to what is there.
-      if (geometry.passes === 1) f.i32(0);
-      else f.get(this.#pass);
+      if (layout.passes === 1) f.i32(0);
+      else f.get(this.#pass).get(this.#firstPass).op("i32.sub");
       f.call(panelAt ? calls.multiply : calls.direct!);
       f.get(rows).i32(tileRows * geometry.rowBytes).op("i32.add").set(rows);
       f.get(tile).i32(16 * tileQuads * tileRows).op("i32.add").set(tile);
@@ -282,14 +298,14 @@ class MultiplyCode {
     const { layout, geometry, calls } = this.#code;
     const { tileLanes } = geometry;
     const [at, lane, valid] = locals(f, "i32", 3);
+    f.get(this.#panel).i32(tileLanes).op("i32.mul").set(lane);
     this.#emitBegin();
     emitFor(f, at, held, 1, () => {
-      f.get(this.#panel).i32(tileLanes).op("i32.mul").set(lane);
       emitMinimum(f, layout.lanes.side.extent, lane, tileLanes, valid);
       f.get(this.#frame).get(this.#lanes);
       this.#pushOwn(geometry.own.rowTable);
       f.get(this.#sums).get(valid).get(this.#rowCount).call(calls.epilogue);
-      f.get(this.#panel).i32(1).op("i32.add").set(this.#panel);
+      f.get(lane).i32(tileLanes).op("i32.add").set(lane);
       this.#emitAdvance();
     });
   }

@@ -13,6 +13,7 @@ import {
   emitFillRows,
   emitMinimum,
   emitScratch,
+  pushPartialSums,
   pushSharedPanel,
   pushSharedRows,
 } from "./contract_code.ts";
@@ -128,7 +129,7 @@ function emitPackStage(
   itemNs: number,
   body: (f: FunctionBuilder, item: PackItem) => void,
 ): ContractStage {
-  const { module, layout, geometry } = code;
+  const { module, layout } = code;
   module.function(name, ["i32", "i32", "i32"], [], (f) => {
     const [, start, end] = f.params as [Local, Local, Local];
     const scratch = emitScratch(f, code);
@@ -139,8 +140,8 @@ function emitPackStage(
       f.loop((again) => {
         f.get(start).i32(groups).op("i32.rem_u").set(group);
         f.get(start).i32(groups).op("i32.div_u").set(go);
-        f.get(go).i32(geometry.passes).op("i32.rem_u").set(pass);
-        f.get(go).i32(geometry.passes).op("i32.div_u").set(batchNumber);
+        f.get(go).i32(layout.passes).op("i32.rem_u").set(pass);
+        f.get(go).i32(layout.passes).op("i32.div_u").set(batchNumber);
         f.get(go).get(last).op("i32.ne").if(() => {
           emitFillColumns(f, code, scratch, pass, batchNumber, columnCount);
           f.get(go).set(last);
@@ -151,6 +152,61 @@ function emitPackStage(
       });
     });
   });
-  const items = layout.batch.extent * geometry.passes * groups;
+  const items = layout.batch.extent * layout.passes * groups;
   return { name, items, grain: grainOf(itemNs) };
+}
+
+/** Adds up partial sums and stores them. Items: (batch, block, panel). */
+export function emitCombineStage(code: ContractCode): ContractStage {
+  const { module, layout, geometry, calls } = code;
+  const { batch, rows, lanes, blockRows } = layout;
+  const { blocks, panels, parts, tileLanes, sumBytes, own } = geometry;
+  const name = "combine";
+  module.function(name, ["i32", "i32", "i32"], [], (f) => {
+    const [frame, start, end] = f.params as [Local, Local, Local];
+    const scratch = emitScratch(f, code);
+    const [panel, outer, batchNumber, first, count] = locals(f, "i32", 5);
+    const [item, from, to, left, lane, valid] = locals(f, "i32", 6);
+    f.get(start).get(end).op("i32.lt_s").if(() => {
+      f.loop((again) => {
+        f.get(start).i32(panels).op("i32.rem_u").set(panel);
+        f.get(start).i32(panels).op("i32.div_u").set(outer);
+        f.get(outer).i32(blocks).op("i32.div_u").set(batchNumber);
+        f.get(outer).i32(blocks).op("i32.rem_u");
+        f.i32(blockRows).op("i32.mul").set(first);
+        emitMinimum(f, rows.side.extent, first, blockRows, count);
+        // Part 0 of this batch: the others lie blocks * panels behind it.
+        f.get(batchNumber).i32((parts - 1) * blocks * panels).op("i32.mul");
+        f.get(start).op("i32.add").set(item);
+        pushPartialSums(f, code, item);
+        f.set(from).get(scratch).i32(own.sums).op("i32.add").set(to);
+        f.i32(sumBytes / 16).set(left);
+        f.loop((next) => {
+          f.get(to);
+          for (let part = 0; part < parts; part++) {
+            const offset = part * blocks * panels * sumBytes;
+            f.get(from).memory("v128.load", offset);
+            if (part > 0) f.op("f32x4.add");
+          }
+          f.memory("v128.store");
+          f.get(from).i32(16).op("i32.add").set(from);
+          f.get(to).i32(16).op("i32.add").set(to);
+          f.get(left).i32(1).op("i32.sub").tee(left).brIf(next);
+        });
+        emitFillRows(f, code, scratch, first, count, batchNumber);
+        f.get(panel).i32(tileLanes).op("i32.mul").set(lane);
+        emitMinimum(f, lanes.side.extent, lane, tileLanes, valid);
+        f.get(frame).get(scratch).i32(own.laneTable).op("i32.add");
+        f.get(lane).i32(tileLanes).get(batchNumber).call(calls.fillLanes);
+        f.get(frame).get(scratch).i32(own.laneTable).op("i32.add");
+        f.get(scratch).i32(own.rowTable).op("i32.add");
+        f.get(scratch).i32(own.sums).op("i32.add");
+        f.get(valid).get(count).call(calls.epilogue);
+        f.get(start).i32(1).op("i32.add").tee(start);
+        f.get(end).op("i32.lt_s").brIf(again);
+      });
+    });
+  });
+  const items = batch.extent * blocks * panels;
+  return { name, items, grain: grainOf(parts * sumBytes / 16) };
 }

@@ -120,6 +120,29 @@ Deno.test("emitContract() cuts many rows into blocks", () => {
   check(matmul(200, 9, 1030, [true, true, false]));
 });
 
+Deno.test("emitContract() splits long sums with few results", async () => {
+  const b = new KernelBuilder();
+  const [p, i, j, c] = [b.row(2), b.row(7), b.row(18), b.col(4100)];
+  const x = b.input("float32", 2 * 7 * 4100);
+  const y = b.input("float32", 2 * 18 * 4100);
+  const bias = b.input("float32", 18);
+  const out = b.output("float32", 2 * 7 * 18);
+  const left = b.load(x, at(p, c, i));
+  const right = b.load(y, at(p, j, c));
+  const axes = { batch: [p], m: [i], n: [j] };
+  const kernel = product("split", b, axes, { left, right }, (sum) => {
+    b.store(out, at(p, i, j), b.op("add", sum, b.load(bias, at(j))));
+  });
+  const [one] = check(kernel);
+  const pool = new ThreadPool(memory, { threads: 2 });
+  await pool.start();
+  const runner = new ContractRunner(kernel, memory, pool);
+  assert(runner.plan.stages.some(({ name }) => name === "combine"));
+  runner.run();
+  assertEquals(runner.buffers[3]!.slice(), one);
+  pool.close();
+});
+
 Deno.test("emitContract() reads wide panels in groups, and what is left over", () => {
   for (const n of [32, 61, 100]) {
     check(matmul(60, n, 6));
