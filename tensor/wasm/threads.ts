@@ -2,14 +2,21 @@
  * Threads over one shared memory: each runs its share of a function's items.
  *
  * A blocked thread gets no messages, so commands and code travel through
- * shared memory: a turn counter for each thread, the command beside it, and a
+ * shared memory: an offer for each thread, the command beside it, and a
  * mailbox for the bytes of modules. A fork and join costs about 1 µs while the
- * threads still spin, some ten more once they sleep.
+ * threads still spin. A thread that sleeps is not waited for: what it does not
+ * take, the others do.
  *
  * @module
  */
 
-import { COMMAND, CONTROL, serve, type WorkerStart } from "./threads_worker.ts";
+import {
+  COMMAND,
+  CONTROL,
+  OFFER,
+  serve,
+  type WorkerStart,
+} from "./threads_worker.ts";
 
 /** A function of a program: does the items `[start, end)`. */
 export type Stage = (frame: number, start: number, end: number) => void;
@@ -74,6 +81,8 @@ export class ThreadPool {
   readonly #spins: number;
   readonly #workers: Thread[] = [];
   readonly #programs = new Map<number, Loaded>();
+  /** What each worker was offered last. */
+  readonly #offers: Int32Array;
   #canWait = true;
   #nextId = 1;
   #sharableMs = 0;
@@ -97,6 +106,7 @@ export class ThreadPool {
     const shared = typeof SharedArrayBuffer === "function" &&
       memory.buffer instanceof SharedArrayBuffer;
     this.#threads = shared ? Math.max(1, Math.floor(wanted ?? 1)) : 1;
+    this.#offers = new Int32Array(this.#threads);
     if (this.#threads === 1) {
       this.#control = new Int32Array(0);
       this.#mailbox = new Uint8Array(0);
@@ -242,7 +252,21 @@ export class ThreadPool {
         main(frame, from, Math.min(items, from + chunk));
       }
     } finally {
+      this.#withdraw(threads - 1);
       this.#join();
+    }
+  }
+
+  /** Does not wait for workers that have not begun: nothing is left for them. */
+  #withdraw(last: number): void {
+    const control = this.#control;
+    for (let thread = 1; thread <= last; thread++) {
+      const line = lineOf(thread);
+      const offer = this.#offers[thread]!;
+      const withdrawn = offer + OFFER.withdrawn;
+      if (
+        Atomics.compareExchange(control, line, offer, withdrawn) === offer
+      ) Atomics.sub(control, CONTROL.pending, 1);
     }
   }
 
@@ -270,7 +294,9 @@ export class ThreadPool {
     Atomics.store(control, CONTROL.pending, last - first + 1);
     for (let thread = first; thread <= last; thread++) {
       const line = lineOf(thread);
-      Atomics.add(control, line, 1);
+      const offer = this.#offers[thread]! + OFFER.step;
+      this.#offers[thread] = offer;
+      Atomics.store(control, line, this.#offers[thread]!);
       if (Atomics.load(control, line + 1) === 1) Atomics.notify(control, line);
     }
   }

@@ -30,10 +30,17 @@ export const CONTROL = {
   /** 1 + the number of the thread that failed; its message is in the mailbox. */
   failed: 48,
   messageBytes: 49,
-  /** Where thread 1 has its line: turn, whether it sleeps, whether it is up. */
+  /** Where thread 1 has its line: offer, whether it sleeps, whether it is up. */
   lines: 64,
   lineWords: 16,
 } as const;
+
+/**
+ * An offer is a multiple of 4; the thread adds 1 when it takes it, the calling
+ * thread 2 when it takes it back, because the work is done before the thread is
+ * awake.
+ */
+export const OFFER = { step: 4, taken: 1, withdrawn: 2 } as const;
 
 /** What the calling thread can ask for. */
 export const COMMAND = { run: 1, load: 2, unload: 3, close: 4 } as const;
@@ -69,19 +76,33 @@ export function serve(start: WorkerStart): void {
   const line = words.lines + (thread - 1) * words.lineWords;
   const pause = (Atomics as { pause?: () => void }).pause ?? (() => {});
   let bytes = new Uint8Array(0);
-  let turn = 0;
+  let seen = 0;
 
-  const awaitTurn = (): number => {
+  const awaitChange = (): number => {
     for (let i = 0; i < spins; i++) {
-      if (Atomics.load(control, line) !== turn) return ++turn;
+      const offer = Atomics.load(control, line);
+      if (offer !== seen) return offer;
       pause();
     }
     Atomics.store(control, line + 1, 1);
-    while (Atomics.load(control, line) === turn) {
-      Atomics.wait(control, line, turn);
+    let offer = Atomics.load(control, line);
+    while (offer === seen) {
+      Atomics.wait(control, line, seen);
+      offer = Atomics.load(control, line);
     }
     Atomics.store(control, line + 1, 0);
-    return ++turn;
+    return offer;
+  };
+  const awaitTurn = () => {
+    for (;;) {
+      seen = awaitChange();
+      if ((seen & 3) !== 0) continue;
+      const taken = seen + 1;
+      if (Atomics.compareExchange(control, line, seen, taken) === seen) {
+        seen = taken;
+        return;
+      }
+    }
   };
   const load = () => {
     const total = control[words.totalBytes]!;
