@@ -111,7 +111,7 @@ deviceTest("manualSeed() decides all weights and what is dropped", async () => {
 });
 
 deviceTest(
-  "a generator of one's own leaves the default one alone",
+  "generator options leave the default generator alone",
   async () => {
     const before = defaultGenerator().state();
     const make = () => new Linear(2, 2, { generator: new Generator(5) });

@@ -151,7 +151,7 @@ deviceTest(
   },
 );
 
-Deno.test("layers refuse inputs that do not fit", () => {
+Deno.test("forward() refuses inputs that do not fit", () => {
   const cases: readonly (readonly [
     () => unknown,
     typeof RangeError | typeof TypeError,

@@ -1,7 +1,8 @@
 /**
  * Trains a small network, in a process of its own that a test may kill:
- * `deno run -A resumable_run.ts DEVICE FILE`. It goes on where the file says,
- * writes it every few steps, says so, and ends after three epochs.
+ * `deno run -A resumable_run.ts DEVICE FILE [STEP]`. It goes on where the file
+ * says, writes it every few steps, says so, and ends after three epochs, or
+ * waits after a step for its end.
  */
 
 import { columns, DataLoader, hostArray, toTensor } from "@heddle/data";
@@ -26,7 +27,7 @@ import { type DeviceName, normal, openDevice, Scope } from "@heddle/tensor";
 import { seeded } from "../seeded.ts";
 import { fileStore } from "./file_store.ts";
 
-const [device, path] = Deno.args as [DeviceName, string];
+const [device, path, last] = Deno.args as [DeviceName, string, string?];
 const EPOCHS = 3;
 const ITEMS = 22;
 
@@ -88,6 +89,9 @@ while (loader.epoch < EPOCHS) {
     if (step % 4 === 0 || step === 22) {
       await saveCheckpoint(store, parts, { step, best: Infinity });
       say(`saved ${step}`);
+    }
+    if (step === Number(last)) {
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
     }
   }
   meter.reset();

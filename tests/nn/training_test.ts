@@ -16,7 +16,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { deviceTest } from "../devices.ts";
 import { seeded } from "../seeded.ts";
 
-deviceTest("a small network learns the parity of two bits", async () => {
+deviceTest("Adam learns the parity of two bits", async () => {
   manualSeed(0);
   const net = new Sequential(new Linear(2, 8), new Tanh(), new Linear(8, 1));
   const optimizer = new Adam(net.parameters(), { learningRate: 0.1 });
@@ -31,7 +31,7 @@ deviceTest("a small network learns the parity of two bits", async () => {
   assertLess(await error.item(), 0.05);
 });
 
-deviceTest("a training step in a scope leaves memory flat", async (device) => {
+deviceTest("step() in a scope leaves memory flat", async (device) => {
   manualSeed(1);
   const net = new Sequential(
     new Conv2d(1, 2, 3),
