@@ -199,23 +199,23 @@ function greatestCommonDivisor(a: number, b: number): number {
   return a;
 }
 
-function commonFactor(index: Index, by: number): number {
-  return index.terms.reduce(
-    (factor, term) => greatestCommonDivisor(term.coefficient, factor),
-    by,
+/**
+ * Sees an index as `factor * inner + small` with `0 <= small < factor`, where
+ * the factor divides `by`: then `inner` alone decides what is divided.
+ */
+function nest(
+  index: Index,
+  by: number,
+): { factor: number; inner: Index; small: Index } | undefined {
+  const factors = index.terms.map(({ coefficient }) =>
+    greatestCommonDivisor(coefficient, by)
   );
-}
-
-function divideTerms(index: Index, factor: number): Index {
-  return {
-    terms: index.terms.map(({ atom, coefficient }) => ({
-      atom,
-      coefficient: coefficient / factor,
-    })),
-    constant: 0,
-    low: Math.floor(index.low / factor),
-    high: Math.floor(index.high / factor),
-  };
+  for (const factor of [...new Set(factors)].sort((a, b) => b - a)) {
+    if (factor === 1 || factor === by) continue;
+    const [inner, small] = splitMultiple(index, factor);
+    if (small.low >= 0 && small.high < factor) return { factor, inner, small };
+  }
+  return undefined;
 }
 
 /** `floor(index / by)`, simplified. */
@@ -223,15 +223,11 @@ export function quotient(index: Index, by: number): Index {
   if (by === 1) return index;
   const [whole, rest] = splitMultiple(index, by);
   if (rest.low >= 0 && rest.high < by) return clampRange(whole, index, by);
-  const factor = commonFactor(rest, by);
-  if (factor > 1) {
-    // floor((g*y + c) / (g*b)) = floor(y / b) for 0 <= c < g.
-    const low = Math.floor(rest.constant / factor);
-    const inner = linear(
-      [[1, divideTerms(withoutConstant(rest), factor)]],
-      low,
-    );
-    return linear([[1, whole], [1, quotient(inner, by / factor)]]);
+  const nested = nest(rest, by);
+  if (nested !== undefined) {
+    // floor((g*y + s) / (g*b)) = floor(y / b) for 0 <= s < g.
+    const inner = quotient(nested.inner, by / nested.factor);
+    return linear([[1, whole], [1, inner]]);
   }
   const only = rest.terms.length === 1 && rest.constant === 0
     ? rest.terms[0]!
@@ -240,8 +236,8 @@ export function quotient(index: Index, by: number): Index {
     only?.coefficient === 1 && isDivision(only.atom) &&
     only.atom.kind === "quotient"
   ) {
-    const nested = quotient(only.atom.of, only.atom.by * by);
-    return linear([[1, whole], [1, nested]]);
+    const inner = quotient(only.atom.of, only.atom.by * by);
+    return linear([[1, whole], [1, inner]]);
   }
   const atom: Division = { kind: "quotient", of: rest, by };
   const [low, high] = atomRange(atom);
@@ -257,28 +253,17 @@ function clampRange(whole: Index, index: Index, by: number): Index {
   };
 }
 
-function withoutConstant(index: Index): Index {
-  return linear([[1, index]], -index.constant);
-}
-
 /** `index mod by`, never negative, simplified. */
 export function remainder(index: Index, by: number): Index {
   if (by === 1) return constantIndex(0);
   const [, rest] = splitMultiple(index, by);
   if (rest.low >= 0 && rest.high < by) return rest;
   if (index.low >= 0 && index.high < by) return index;
-  const factor = commonFactor(rest, by);
-  if (factor > 1) {
-    // (g*y + c) mod (g*b) = g * (y mod b) + c mod g.
-    const low = Math.floor(rest.constant / factor);
-    const inner = linear(
-      [[1, divideTerms(withoutConstant(rest), factor)]],
-      low,
-    );
-    return linear(
-      [[factor, remainder(inner, by / factor)]],
-      rest.constant - low * factor,
-    );
+  const nested = nest(rest, by);
+  if (nested !== undefined) {
+    // (g*y + s) mod (g*b) = g * (y mod b) + s for 0 <= s < g.
+    const inner = remainder(nested.inner, by / nested.factor);
+    return linear([[nested.factor, inner], [1, nested.small]]);
   }
   const only = rest.terms.length === 1 && rest.constant === 0
     ? rest.terms[0]!

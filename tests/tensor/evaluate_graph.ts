@@ -16,7 +16,11 @@ import { indices, Values } from "../values.ts";
 
 /** The values of tensors that read nothing but what the host holds. */
 export function evaluate(tensors: readonly Tensor[]): Values[] {
-  const roots = tensors.map(nodeOf);
+  return evaluateNodes(tensors.map(nodeOf));
+}
+
+/** The same for nodes. */
+export function evaluateNodes(roots: readonly Node[]): Values[] {
   const known = new Map<Node, Values>();
   for (const node of topological(roots)) {
     known.set(node, valueOf(node, (input) => known.get(input)!));
