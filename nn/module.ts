@@ -127,6 +127,14 @@ export abstract class Module {
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
+  /**
+   * Clears the gradients of all parameters, those included that no optimizer
+   * has.
+   */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
   /** The tensors that are no variables, by path; each once. */
   namedBuffers(): [path: string, buffer: Tensor][] {
     return onceEach(this.#parts(), isBuffer);

@@ -2,6 +2,7 @@ import { type GeneratorState, realize, type Tensor } from "@heddle/tensor";
 import { checkState, Module } from "../module.ts";
 import { Optimizer } from "../optimizers/optimizer.ts";
 import { defaultGenerator } from "../random.ts";
+import { readSafetensorsHeader } from "../safetensors/header.ts";
 import { readSafetensors } from "../safetensors/read.ts";
 import { writeSafetensors } from "../safetensors/write.ts";
 import {
@@ -134,9 +135,18 @@ export async function readCheckpoint(
  *
  * @param bytes What {@link writeCheckpoint} gave.
  * @throws {SafetensorsError} If the bytes are damaged, or no checkpoint.
+ *
+ * @example
+ * ```ts
+ * import { readCheckpointState, writeCheckpoint } from "@heddle/nn";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = await writeCheckpoint({}, { hidden: 300 });
+ * assertEquals(readCheckpointState(bytes), { hidden: 300 });
+ * ```
  */
 export function readCheckpointState(bytes: Uint8Array): unknown {
-  return readSaved(readSafetensors(bytes).metadata[METADATA_KEY]).state;
+  return readSaved(readSafetensorsHeader(bytes).metadata[METADATA_KEY]).state;
 }
 
 /**

@@ -63,6 +63,9 @@ export interface ParameterState {
  * The loss, the gradients and the new values are computed in one go by
  * {@link Optimizer.step}. Learning rates and what depends on the step are
  * passed to the kernels as numbers, so that changing them costs nothing.
+ *
+ * Gradients that several `backward()` calls add up are tensors of the scope
+ * around each call: put one scope around all calls and the step.
  */
 export abstract class Optimizer<
   Options extends LearningRate = LearningRate,

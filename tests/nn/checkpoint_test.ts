@@ -9,6 +9,7 @@ import {
   manualSeed,
   Module,
   readCheckpoint,
+  readCheckpointState,
   readSafetensors,
   SafetensorsError,
   saveCheckpoint,
@@ -19,7 +20,7 @@ import {
   writeSafetensors,
 } from "@heddle/nn";
 import { ones, Scope, type Tensor } from "@heddle/tensor";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { TempFolder } from "../data/places.ts";
 import { deviceTest, TEST_DEVICES } from "../devices.ts";
 import { fileStore } from "./file_store.ts";
@@ -68,6 +69,7 @@ deviceTest("readCheckpoint() restores a run to the bit", async () => {
   };
   const bytes = await writeCheckpoint(first, state);
   assertEquals(await writeCheckpoint(first, state), bytes);
+  assertEquals(readCheckpointState(bytes), state);
   const second = makeRun({ seed: 2 });
   assertEquals(await readCheckpoint(bytes, second), state);
   assertEquals(await valuesOf(second), await valuesOf(first));
@@ -252,6 +254,7 @@ Deno.test("readCheckpoint() refuses what is no checkpoint", async () => {
       SafetensorsError,
       message,
     );
+    assertThrows(() => readCheckpointState(bytes), SafetensorsError, message);
   }
 });
 

@@ -161,6 +161,14 @@ Deno.test("train() and eval() reach everything below", () => {
   assert(net.modules().every((module) => module.training));
 });
 
+Deno.test("zeroGrad() clears all gradients", () => {
+  const net = new Linear(2, 1);
+  net.forward(ones([1, 2])).sum().backward();
+  assert(net.weight.grad && net.bias!.grad);
+  net.zeroGrad();
+  assertEquals([net.weight.grad, net.bias!.grad], [null, null]);
+});
+
 deviceTest("loadStateDict() takes values over and keeps identity", async () => {
   const from = new Branches();
   const to = new Branches();

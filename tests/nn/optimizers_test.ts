@@ -137,6 +137,20 @@ deviceTest(
   },
 );
 
+deviceTest(
+  "step() takes gradients that several backward() calls add up",
+  async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const optimizer = new SGD([x], { learningRate: 0.5 });
+    for (let step = 0; step < 2; step++) {
+      using _scope = new Scope();
+      for (const factor of [1, 3]) x.mul(factor).sum().backward();
+      optimizer.step();
+    }
+    await assertSame(x, [1 - 4, 2 - 4]);
+  },
+);
+
 Deno.test("step() needs a gradient", () => {
   const x = tensor([1], { requiresGrad: true });
   assertThrows(
