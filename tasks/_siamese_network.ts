@@ -20,7 +20,7 @@ import { concat, type Generator, type Tensor } from "@heddle/tensor";
 export interface NetworkOptions {
   /** Which of the five. */
   readonly architecture: number;
-  /** Channels of the convolutions. */
+  /** Channels of the first convolution; the second has twice as many. */
   readonly channels: number;
   /** Width of the hidden layer of a branch. */
   readonly hidden: number;
@@ -118,6 +118,7 @@ function makeBranch(options: NetworkOptions): Sequential {
   const side = spatialPath(architecture, kernel).at(-1)!;
   const layers: Layer[] = [];
   let depth = 1;
+  let width = channels;
   for (const layer of layersOf(architecture, kernel)) {
     if (layer.kind === "pool") {
       layers.push(new MaxPool2d(layer.size));
@@ -125,14 +126,16 @@ function makeBranch(options: NetworkOptions): Sequential {
     }
     const { size, padding } = layer;
     layers.push(
-      new Conv2d(depth, channels, size, { padding, generator }),
+      new Conv2d(depth, width, size, { padding, generator }),
       new LeakyReLU(SLOPE),
+      new Dropout(DROPOUT, { generator }),
     );
-    depth = channels;
+    depth = width;
+    width *= 2;
   }
   layers.push(
     new Flatten(),
-    new Linear(channels * side * side, hidden, { generator }),
+    new Linear(depth * side * side, hidden, { generator }),
     new LeakyReLU(SLOPE),
     new Dropout(DROPOUT, { generator }),
     new Linear(hidden, CLASSES, { generator }),

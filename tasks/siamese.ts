@@ -41,7 +41,7 @@ export interface SiameseSettings {
   readonly architecture: number;
   /** Kernel size of network 5. */
   readonly kernel: number;
-  /** Channels of the convolutions. */
+  /** Channels of the first convolution; the second has twice as many. */
   readonly channels: number;
   /** Width of each branch's hidden layer. */
   readonly hidden: number;
@@ -240,7 +240,7 @@ const SETTINGS = {
     default: 24,
     min: 1,
     group: NETWORK,
-    help: "channels of the convolutions",
+    help: "channels of the first convolution; the second has twice as many",
   },
   hidden: {
     type: "int",
@@ -293,7 +293,7 @@ const SETTINGS = {
   batch: {
     type: "int",
     min: 1,
-    default: 25,
+    default: 10,
     group: TRAINING,
     help: "pairs a step",
   },

@@ -5,7 +5,7 @@ import {
 } from "@heddle/attention";
 import { ones, randomKey, type Tensor, tensor, zeros } from "@heddle/tensor";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { currentDevice } from "../../tensor/device/session.ts";
+import { activeDevice } from "../../tensor/device/session.ts";
 import { nodeOf } from "../../tensor/tensor.ts";
 import { assertClose, assertSame } from "../assert_close.ts";
 import { checkGradients } from "../check_gradients.ts";
@@ -379,7 +379,7 @@ deviceTest(
       dropoutRate: 0.1,
       dropoutKey: randomKey(1),
     });
-    const { steps } = currentDevice()!.plan([nodeOf(result)]);
+    const { steps } = activeDevice()!.plan([nodeOf(result)]);
     assertEquals(steps.length, 3);
   },
 );

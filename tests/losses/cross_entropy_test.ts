@@ -1,7 +1,7 @@
 import { crossEntropy, type CrossEntropyOptions, nll } from "@heddle/losses";
 import { logSoftmax, ones, type Tensor, tensor, zeros } from "@heddle/tensor";
 import { assertEquals, assertThrows } from "@std/assert";
-import { currentDevice } from "../../tensor/device/session.ts";
+import { activeDevice } from "../../tensor/device/session.ts";
 import { nodeOf } from "../../tensor/tensor.ts";
 import { assertClose } from "../assert_close.ts";
 import { checkGradients, checkSecondDerivatives } from "../check_gradients.ts";
@@ -248,7 +248,7 @@ deviceTest("nll() of infinite costs elsewhere is finite", async () => {
 });
 
 function kernels(...tensors: Tensor[]): number {
-  return currentDevice()!.plan(tensors.map(nodeOf)).steps.length;
+  return activeDevice()!.plan(tensors.map(nodeOf)).steps.length;
 }
 
 deviceTest(
