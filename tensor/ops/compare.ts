@@ -79,7 +79,12 @@ function bits(
   if (nodes[0]!.dtype === "float32") {
     throw new TypeError(`${name}: needs whole numbers: got a fraction`);
   }
-  return new Tensor(map(op, nodes));
+  // A shifted bool is a number.
+  const shift = op === "shl" || op === "shr";
+  const count = shift && nodes[0]!.dtype === "bool";
+  return new Tensor(
+    map(op, count ? nodes.map((node) => cast(node, "int32")) : nodes),
+  );
 }
 
 /** Bits set in both; logical on bool. */
@@ -103,12 +108,15 @@ export function bitNot(x: Tensor): Tensor {
   return new Tensor(map("not", [nodeOf(x)]));
 }
 
-/** Bits moved up by `b` mod 32 places. */
+/** Bits moved up by `b` mod 32 places; bool counts as int32. */
 export function shiftLeft(a: Operand, b: Operand): Tensor {
   return bits("shl", a, b, "shiftLeft");
 }
 
-/** Bits moved down by `b` mod 32 places; an int32 keeps its sign. */
+/**
+ * Bits moved down by `b` mod 32 places; an int32 keeps its sign, bool counts
+ * as int32.
+ */
 export function shiftRight(a: Operand, b: Operand): Tensor {
   return bits("shr", a, b, "shiftRight");
 }

@@ -244,7 +244,8 @@ export function arange(
 }
 
 /**
- * `count` evenly spaced float32 values from `start` to `end`, both included.
+ * `count` evenly spaced float32 values from `start` to `end`, both included; a
+ * single one is `start`.
  *
  * @throws {RangeError} If the count is not a whole number >= 0.
  */
@@ -258,7 +259,7 @@ export function linspace(start: number, end: number, count: number): Tensor {
   const back = map("sub", [index, spread(count - 1)]);
   const low = map("add", [map("mul", [index, spread(step)]), spread(start)]);
   const high = map("add", [map("mul", [back, spread(step)]), spread(end)]);
-  const half = map("lt", [map("add", [index, index]), spread(count - 1)]);
+  const half = map("le", [map("add", [index, index]), spread(count - 1)]);
   return new Tensor(map("where", [half, low, high]));
 }
 
