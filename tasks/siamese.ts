@@ -550,7 +550,8 @@ async function main(
     resume: options.resume,
     mayDiffer: ["epochs", "rounds"],
   });
-  const history: Record<string, number | string>[] = [];
+  // What the last checkpoint does not hold is computed, and written, again.
+  let history = options.resume ? await folder.readHistory() : [];
   let progress: Progress | undefined;
   let shown = "";
   const say = (text: string) =>
@@ -585,6 +586,11 @@ async function main(
         progress.update(epoch, step, { loss, accuracy });
       },
       onEpoch: async (epoch, variant) => {
+        const again = history.findIndex((row) =>
+          row["variant"] === variant && row["round"] === epoch.round &&
+          row["epoch"] === epoch.epoch
+        );
+        if (again >= 0) history = history.slice(0, again);
         history.push({ variant, ...epoch });
         await folder.writeHistory(history);
       },
