@@ -44,6 +44,11 @@ export const VARIANT_NAMES: Readonly<Record<string, string>> = {
   both: "both",
 };
 
+/** Without auxiliary losses nothing teaches the branches to name digits. */
+function namesDigits({ name }: SiameseVariant): boolean {
+  return name === "auxiliary" || name === "both";
+}
+
 /** Loss and accuracy over the epochs, with the spread over the rounds. */
 export async function curves(result: SiameseResult): Promise<Chart> {
   const single = result.variants.length === 1;
@@ -121,22 +126,24 @@ export async function siameseReport(
     title: "Learning",
     blocks: [{ kind: "charts", charts: [curvesChart] }],
   });
-  const confusion = await confusionChart({
-    title: "Which digit was taken for which",
-    counts: main.confusion,
-  });
-  sections.push({
-    title: "Digits",
-    blocks: [
-      {
-        kind: "text",
-        text: `The branches say what digit they see: ${
-          percent(main.digitAccuracy)
-        } of the digits of the test pairs are right. Rows are the true digits.`,
-      },
-      { kind: "charts", charts: [confusion] },
-    ],
-  });
+  if (namesDigits(main)) {
+    const confusion = await confusionChart({
+      title: "Which digit was taken for which",
+      counts: main.confusion,
+    });
+    sections.push({
+      title: "Digits",
+      blocks: [
+        {
+          kind: "text",
+          text: `The branches say what digit they see: ${
+            percent(main.digitAccuracy)
+          } of the digits of the test pairs are right. Rows are the true digits.`,
+        },
+        { kind: "charts", charts: [confusion] },
+      ],
+    });
+  }
   const galleries: Block[] = [];
   for (const right of [false, true]) {
     const items = main.examples.filter((example) => example.right === right);
@@ -146,7 +153,9 @@ export async function siameseReport(
       caption: right
         ? "Told right, the least sure first"
         : "Told wrong, the surest first",
-      items: items.map((item) => galleryItem(item, result.settings.preset)),
+      items: items.map((item) =>
+        galleryItem(item, settings.preset, namesDigits(main))
+      ),
     });
   }
   sections.push({ title: "Example pairs", blocks: galleries });
@@ -169,11 +178,13 @@ export async function siameseReport(
         note: `epoch ${best.epoch}` +
           (rounds > 1 ? `, round ${best.round}` : ""),
       },
-      {
-        label: "digits",
-        value: percent(main.digitAccuracy),
-        note: "told right",
-      },
+      ...namesDigits(main)
+        ? [{
+          label: "digits",
+          value: percent(main.digitAccuracy),
+          note: "told right",
+        }]
+        : [],
       {
         label: "time",
         value: formatTime(1000 * result.seconds),
@@ -194,7 +205,7 @@ function comparison({ variants, settings }: SiameseResult): Block {
       VARIANT_NAMES[variant.name] ?? variant.name,
       formatAccuracy(variant.testAccuracy, settings.rounds),
       percent(variant.best.testAccuracy),
-      percent(variant.digitAccuracy),
+      namesDigits(variant) ? percent(variant.digitAccuracy) : "–",
     ]),
     stressed: variants.flatMap((variant, at) =>
       variant.testAccuracy.mean === best ? [at] : []
@@ -206,17 +217,23 @@ function comparison({ variants, settings }: SiameseResult): Block {
   };
 }
 
-function galleryItem(example: SiameseExample, preset: string): GalleryItem {
+function galleryItem(
+  example: SiameseExample,
+  preset: string,
+  named: boolean,
+): GalleryItem {
   const { images, digits, seen, probability, right } = example;
   const white = preset === "original" ? 255 : 1;
   const [a, b] = digits;
   return {
     images: images.map((pixels) => ({ pixels, width: 14, height: 14, white })),
-    caption: `${a} ${a <= b ? "≤" : ">"} ${b}\nsaid ${
-      probability > 0.5 ? "≤" : ">"
-    } (${percent(Math.max(probability, 1 - probability))})\nsaw ${
-      seen.join(" and ")
-    }`,
+    caption: [
+      `${a} ${a <= b ? "≤" : ">"} ${b}`,
+      `said ${probability > 0.5 ? "≤" : ">"} (${
+        percent(Math.max(probability, 1 - probability))
+      })`,
+      ...named ? [`saw ${seen.join(" and ")}`] : [],
+    ].join("\n"),
     verdict: right ? "right" : "wrong",
   };
 }
