@@ -1,6 +1,6 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
-import { formatShape, normalizeAxis } from "../shape.ts";
+import { formatShape, normalizeAxis, sameShape } from "../shape.ts";
 import { nodeOf, Tensor } from "../tensor.ts";
 import { promote } from "../dtype.ts";
 
@@ -57,12 +57,27 @@ function joinNodes(parts: readonly Node[], axis: number): Node {
   ]);
 }
 
-/** Puts tensors of one shape beside each other along a new axis. */
+/**
+ * Puts tensors of one shape beside each other along a new axis.
+ *
+ * @param tensors At least one.
+ * @param axis Where the new axis is in the result.
+ * @throws {RangeError} If there is none, or shapes differ.
+ */
 export function stack(tensors: readonly Tensor[], axis: number = 0): Tensor {
-  if (tensors.length === 0) {
+  const first = tensors[0];
+  if (first === undefined) {
     throw new RangeError("stack: needs at least one tensor");
   }
-  return concat(tensors.map((x) => x.unsqueeze(axis)), axis);
+  if (!tensors.every((x) => sameShape(x.shape, first.shape))) {
+    throw new RangeError(
+      `stack: shapes differ: got ${
+        tensors.map((x) => formatShape(x.shape)).join(", ")
+      }`,
+    );
+  }
+  const at = normalizeAxis("stack", axis, [...first.shape, 1]);
+  return concat(tensors.map((x) => x.unsqueeze(at)), at);
 }
 
 /**
@@ -100,7 +115,7 @@ export function split(
 
 function equalPieces(size: number, extent: number): number[] {
   if (!Number.isInteger(size) || size < 1) return [size];
-  const count = Math.ceil(extent / size);
+  const count = Math.max(1, Math.ceil(extent / size));
   return Array.from(
     { length: count },
     (_, piece) => Math.min(size, extent - piece * size),
