@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { scatterAlong } from "../graph/structured.ts";
-import { formatShape, normalizeAxis, sizeOf } from "../shape.ts";
+import { checkShape, formatShape, normalizeAxis, sizeOf } from "../shape.ts";
 import { nodeOf, Tensor } from "../tensor.ts";
 import { requireType } from "./_operands.ts";
 
@@ -85,7 +85,8 @@ export function take(x: Tensor, indices: Tensor, axis: number = 0): Tensor {
  * @param indices int32 or uint32, of the rank of `x`, and on the other axes no
  * larger.
  * @param updates Of the shape of `indices` and the type of `x`.
- * @throws {TypeError} If the indices are not integers, or the types differ.
+ * @throws {TypeError} If the indices are not integers, the types differ, or
+ * they are bool.
  * @throws {RangeError} If a shape does not fit.
  */
 export function scatterAdd(
@@ -96,6 +97,9 @@ export function scatterAdd(
 ): Tensor {
   const at = normalizeAxis("scatterAdd", axis, x.shape);
   checkAlong("scatterAdd", x, indices, at);
+  if (x.dtype === "bool") {
+    throw new TypeError("scatterAdd: bool has no sums: cast it first");
+  }
   if (updates.dtype !== x.dtype) {
     throw new TypeError(
       `scatterAdd: types differ: got ${updates.dtype} for ${x.dtype}`,
@@ -126,10 +130,12 @@ export function scatterAdd(
  * @param indices int32 or uint32.
  * @param classes Size of the new axis.
  * @throws {TypeError} If the indices are not integers.
+ * @throws {RangeError} If `classes` is not a whole number >= 0.
  */
 export function oneHot(indices: Tensor, classes: number): Tensor {
   const chosen = indexNode("oneHot", indices);
   const shape = [...indices.shape, classes];
+  checkShape("oneHot", shape);
   const spread = build.expand(
     build.reshape(chosen, [...indices.shape, 1]),
     shape,

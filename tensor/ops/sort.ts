@@ -31,10 +31,14 @@ export interface Sorted {
  */
 export function sort(x: Tensor, options: SortOptions = {}): Sorted {
   const at = normalizeAxis("sort", options.axis ?? -1, x.shape);
+  return sortAxis(x, at, options.descending ?? false);
+}
+
+function sortAxis(x: Tensor, at: number, descending: boolean): Sorted {
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== at);
   axes.push(at);
   const last = build.permute(nodeOf(x), axes);
-  const { values, order } = build.sort(last, options.descending ?? false);
+  const { values, order } = build.sort(last, descending);
   const back = new Array<number>(axes.length);
   axes.forEach((from, to) => back[from] = to);
   return {
@@ -43,9 +47,14 @@ export function sort(x: Tensor, options: SortOptions = {}): Sorted {
   };
 }
 
-/** The positions that would sort an axis, int32: see {@link sort}. */
+/**
+ * The positions that would sort an axis, int32: see {@link sort}.
+ *
+ * @throws {RangeError} If the axis is out of range.
+ */
 export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
-  return sort(x, options).indices;
+  const at = normalizeAxis("argsort", options.axis ?? -1, x.shape);
+  return sortAxis(x, at, options.descending ?? false).indices;
 }
 
 /**
@@ -66,7 +75,7 @@ export function topK(
       }`,
     );
   }
-  const { values, indices } = sort(x, { axis: at, descending: true });
+  const { values, indices } = sortAxis(x, at, true);
   const first = x.shape.map((_, axis) => axis === at ? [0, k] as const : null);
   return { values: values.slice(...first), indices: indices.slice(...first) };
 }
