@@ -53,6 +53,8 @@ export class QuadValues {
   readonly #known: Map<ValueId, Local>;
 
   /**
+   * Computes nothing yet.
+   *
    * @param context What stays the same in the function.
    * @param outer What is computed before the loop.
    * @param inner Reads the table of the side that changes.

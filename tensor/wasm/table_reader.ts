@@ -17,6 +17,8 @@ export class TableReader {
   readonly #vectors = new Map<number, Local>();
 
   /**
+   * Reads nothing yet.
+   *
    * @param f Where to write code.
    * @param pointer Address of the place in the first entry.
    * @param lane Lanes behind the pointer.

@@ -57,8 +57,9 @@ export interface WorkerStart {
   readonly thread: number;
   /** How often it looks before it sleeps. */
   readonly spins: number;
-  /** {@link CONTROL} and {@link COMMAND}: the text of the function has neither. */
+  /** {@link CONTROL}: the text of the function does not have it. */
   readonly words: typeof CONTROL;
+  /** {@link COMMAND}, likewise. */
   readonly commands: typeof COMMAND;
 }
 
