@@ -140,8 +140,16 @@ function scaled(node: Node, factor: number): Node {
  * in two passes, so that a large mean costs no digits.
  */
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return varianceOf("variance", x, options);
+}
+
+function varianceOf(
+  name: string,
+  x: Tensor,
+  options: VarianceOptions,
+): Tensor {
   const node = floatNode(x);
-  const axes = normalizeAxes("variance", options.axis, node.shape);
+  const axes = normalizeAxes(name, options.axis, node.shape);
   const count = sizeOf(axes.map((axis) => node.shape[axis]!));
   const center = scaled(build.reduce("sum", node, axes), 1 / count);
   const apart = build.map("sub", [node, build.expand(center, node.shape)]);
@@ -153,12 +161,28 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
 
 /** The square root of {@link variance}. */
 export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
-  return variance(x, options).sqrt();
+  return varianceOf("std", x, options).sqrt();
 }
 
-/** The Euclidean norm over axes: the root of the sum of squares. */
+/**
+ * The Euclidean norm over axes as float32: the root of the sum of squares. Its
+ * gradient where it is 0 is 0.
+ */
 export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return x.mul(x).sum(options).sqrt();
+  const node = floatNode(x);
+  const axes = normalizeAxes("norm", options.axis, node.shape);
+  const squares = build.reduce("sum", build.map("mul", [node, node]), axes);
+  const result: Node = build.custom(
+    build.map("sqrt", [squares]),
+    [node],
+    (g) => {
+      const isZero = build.map("eq", [result, like(result, 0)]);
+      const safe = build.map("where", [isZero, like(result, 1), result]);
+      const share = build.expand(build.map("div", [g, safe]), node.shape);
+      return [build.map("mul", [share, node])];
+    },
+  );
+  return finish(result, axes, options.keepDims);
 }
 
 /** `log Σ exp(x)` over axes, without overflow: the maximum is taken out first. */
