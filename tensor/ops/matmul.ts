@@ -7,13 +7,14 @@ import { nodeOf, Tensor } from "../tensor.ts";
  * The matrix product over the last two axes; the others broadcast.
  *
  * A tensor of one axis counts as a row on the left and as a column on the
- * right, and the result loses that axis, as in NumPy.
+ * right, and the result loses that axis, as in NumPy. Bool counts as int32.
  *
  * @param a `[..., rows, inner]`.
  * @param b `[..., inner, cols]`.
  * @returns `[..., rows, cols]`.
  * @throws {RangeError} If the inner sizes differ, an operand is a scalar, or
  * the other axes do not broadcast.
+ * @throws {TypeError} If int32 meets uint32.
  *
  * @example
  * ```ts
@@ -48,7 +49,8 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     left.shape.slice(0, -2),
     right.shape.slice(0, -2),
   );
-  const dtype = promote("matmul", a.dtype, b.dtype);
+  const met = promote("matmul", a.dtype, b.dtype);
+  const dtype = met === "bool" ? "int32" : met;
   const domain = [...batch, rows, cols, inner];
   const wide = build.reshape(nodeOf(left), [
     ...left.shape.slice(0, -1),
