@@ -46,10 +46,9 @@ function windowsOf(
   const padding = pairOf(operation, "padding", options.padding ?? 0, 0);
   if (padding[0] * 2 > height || padding[1] * 2 > width) {
     throw new RangeError(
-      `${operation}: padding must be at most half the window: got ${padding} for ${[
-        height,
-        width,
-      ]}`,
+      `${operation}: padding must be at most half the window: got ${
+        formatShape(padding)
+      } for ${formatShape([height, width])}`,
     );
   }
   const y = x.rank - 2;
