@@ -178,6 +178,7 @@ export class Tensor {
    * for a single element, where it is 1.
    * @throws {RangeError} If there are several elements and no seed, or its
    * shape differs.
+   * @throws {TypeError} If the seed is not float32.
    * @throws {Error} If no variable has a part in it.
    */
   backward(seed?: Tensor): void {
@@ -194,6 +195,11 @@ export class Tensor {
         `backward: the seed's shape differs: got ${
           formatShape(seed.shape)
         } for ${formatShape(this.shape)}`,
+      );
+    }
+    if (seed !== undefined && seed.dtype !== "float32") {
+      throw new TypeError(
+        `backward: the seed must be float32: got ${seed.dtype}`,
       );
     }
     const leaves = topological(
@@ -270,8 +276,8 @@ export class Tensor {
   }
 
   /**
-   * Gives the memory back, unless another tensor shows the same values; this
-   * one must not be used again.
+   * Gives the memory back, unless another tensor is the same; neither this one
+   * nor what was made of it and is not computed yet may be used again.
    */
   dispose(): void {
     if (this.#disposed) return;

@@ -30,7 +30,8 @@ import { type Node, topological } from "./node.ts";
 import { flipped, scanBackwards, scatterAlong } from "./structured.ts";
 
 /**
- * The gradients of `Σ roots * seeds` with respect to some nodes.
+ * The gradients of `Σ roots * seeds` with respect to some nodes, each taken for
+ * a leaf: what one was made from has no part in another's.
  *
  * @param roots float32.
  * @param seeds One for each root, of its shape.
@@ -42,8 +43,12 @@ export function gradients(
   seeds: readonly Node[],
   targets: readonly Node[],
 ): (Node | null)[] {
-  const order = topological(roots, (node) => !node.needsGrad);
   const wanted = new Set(targets);
+  // What a target was made from is no concern of these gradients.
+  const order = topological(
+    roots,
+    (node) => !node.needsGrad || wanted.has(node),
+  );
   const reaches = new Set<Node>();
   for (const node of order) {
     if (
@@ -61,9 +66,8 @@ export function gradients(
   });
   for (const node of order.reverse()) {
     const gradient = found.get(node);
-    if (gradient === undefined || !node.needsGrad || node.inputs.length === 0) {
-      continue;
-    }
+    if (gradient === undefined || !node.needsGrad) continue;
+    if (wanted.has(node) || node.inputs.length === 0) continue;
     vjp(node, gradient).forEach((part, at) => {
       const input = node.inputs[at]!;
       if (part !== null && reaches.has(input)) accumulate(input, part);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DType } from "../dtype.ts";
+import { type DType, isFloat } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import type { Movement } from "../view.ts";
 import type { BinaryOp, CompareOp, Reducer, UnaryOp } from "../op.ts";
@@ -81,7 +81,10 @@ export class Node {
   readonly dtype: DType;
   /** What it is computed from; empty for a leaf. */
   inputs: readonly Node[];
-  /** Whether gradients flow into it: it, or an input, is a variable. */
+  /**
+   * Whether gradients flow into it: it, or an input, is a variable. Whole
+   * numbers have none.
+   */
   readonly needsGrad: boolean;
   /** The computed values. */
   storage: Storage | undefined;
@@ -96,7 +99,9 @@ export class Node {
     inputs: readonly Node[],
     shape: Shape,
     dtype: DType,
-    needsGrad: boolean = gradEnabled && inputs.some((node) => node.needsGrad),
+    // Through other types no gradient passes: better none than one of zeros.
+    needsGrad: boolean = gradEnabled && isFloat(dtype) &&
+      inputs.some((node) => node.needsGrad),
   ) {
     this.op = op;
     this.inputs = inputs;

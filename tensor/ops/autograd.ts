@@ -1,17 +1,35 @@
 import { custom as customNode, fence, filled } from "../graph/build.ts";
 import { gradients } from "../graph/gradients.ts";
-import { topological, withGrad, withoutGrad } from "../graph/node.ts";
+import {
+  isGradEnabled,
+  type Node,
+  topological,
+  withGrad,
+  withoutGrad,
+} from "../graph/node.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { nodeOf, Tensor } from "../tensor.ts";
+import { requireType } from "./_operands.ts";
 
 /** The same values; no gradient flows back through them. */
 export function stopGradient(x: Tensor): Tensor {
   return new Tensor(customNode(nodeOf(x), [], null));
 }
 
-/** Runs `f`; what it makes takes no part in gradients. */
+/**
+ * Runs `f`; what it makes takes no part in gradients.
+ *
+ * @throws {TypeError} If it is asynchronous.
+ */
 export function noGrad<T>(f: () => T): T {
-  return withoutGrad(f);
+  const result = withoutGrad(f);
+  if (result instanceof Promise) {
+    throw new TypeError(
+      "noGrad: the function is asynchronous: what it makes after its first " +
+        "await would have gradients: await outside of it",
+    );
+  }
+  return result;
 }
 
 /** A function of tensors with a scalar result. */
@@ -39,6 +57,9 @@ export function valueAndGrad(
   f: ScalarFunction,
 ): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
   return (...inputs) => {
+    for (const input of inputs) {
+      requireType("grad", input, ["float32"], "cast it first");
+    }
     const leaves = withGrad(() =>
       inputs.map((input) => fence(nodeOf(input), true))
     );
@@ -141,24 +162,33 @@ export function checkpoint(
   f: (...inputs: Tensor[]) => Tensor,
 ): (...inputs: Tensor[]) => Tensor {
   return (...inputs) => {
+    if (!isGradEnabled()) return f(...inputs);
     const given = inputs.map(nodeOf);
-    const value = nodeOf(f(...inputs));
-    // The variables that f closes over have gradients as its inputs have.
-    const closedOver = topological([value], (node) => !node.needsGrad)
-      .filter((node) =>
-        node.needsGrad && !given.includes(node) &&
-        !node.inputs.some((input) => input.needsGrad)
-      );
+    const { starts, result } = runApart(f, given);
+    const closedOver = topological([result], isLeaf)
+      .filter((node) => isLeaf(node) && node.needsGrad)
+      .filter((node) => !starts.includes(node));
     return new Tensor(
-      customNode(value, [...given, ...closedOver], (gradient) => {
-        // Fenced, so that this is not merged with the first computation.
-        const again = withGrad(() => given.map((node) => fence(node, true)));
-        const result = withGrad(() =>
-          f(...again.map((node) => new Tensor(node)))
-        );
-        const targets = [...again, ...closedOver];
-        return gradients([nodeOf(result)], [gradient], targets);
+      customNode(result, [...given, ...closedOver], (gradient) => {
+        const again = withGrad(() => runApart(f, given));
+        const targets = [...again.starts, ...closedOver];
+        return gradients([again.result], [gradient], targets);
       }),
     );
   };
+}
+
+/** Runs a function on fenced inputs: not merged with other runs of it. */
+function runApart(
+  f: (...inputs: Tensor[]) => Tensor,
+  given: readonly Node[],
+): { starts: Node[]; result: Node } {
+  const starts = given.map((node) => fence(node, node.needsGrad));
+  const result = nodeOf(f(...starts.map((node) => new Tensor(node))));
+  return { starts, result };
+}
+
+/** Whether gradients do not look behind a node: variables are fences. */
+function isLeaf(node: Node): boolean {
+  return !node.needsGrad || node.op.kind === "fence";
 }
