@@ -393,8 +393,11 @@ async function loadDigits(
   } catch (error) {
     if (!(error instanceof DataNotFoundError)) throw error;
     environment.onMessage?.(
-      `MNIST was not found (${error.tried.length} places tried): training on ` +
-        "drawn digits instead; --data DIR names a folder that holds it",
+      (environment.data === undefined
+        ? "MNIST was not found in the cache or by download"
+        : `MNIST was not found in ${environment.data}, the cache or by download`) +
+        ": training on drawn digits instead; --data DIR names a folder that " +
+        "holds it",
     );
     return generatedDigits();
   }

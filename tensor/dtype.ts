@@ -27,6 +27,18 @@ export const BYTES_PER_ELEMENT = 4;
 
 const ORDER: readonly DType[] = ["bool", "uint32", "int32", "float32"];
 
+/**
+ * Checks a type that came from outside.
+ *
+ * @throws {TypeError} If there is no such type.
+ */
+export function checkDType(operation: string, dtype: DType): void {
+  if (ORDER.includes(dtype)) return;
+  throw new TypeError(
+    `${operation}: no such type: got ${dtype}: use ${ORDER.join(", ")}`,
+  );
+}
+
 /** Whether gradients flow through values of this type. */
 export function isFloat(dtype: DType): boolean {
   return dtype === "float32";

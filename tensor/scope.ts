@@ -4,7 +4,8 @@
  * @module
  */
 
-import { releaseTogether } from "./device/session.ts";
+import { defer, releaseTogether } from "./device/session.ts";
+import { nodeOf, Tensor } from "./tensor.ts";
 
 /** What a scope can free. */
 export interface Disposable {
@@ -63,6 +64,10 @@ export class Scope {
     if (at < 0) return;
     open.splice(at, 1);
     const outer = open[at - 1];
+    // What is kept may be made of what is not: it is computed while that is there.
+    for (const kept of this.#kept) {
+      if (kept instanceof Tensor) defer(nodeOf(kept));
+    }
     releaseTogether(() => {
       for (const tensor of this.#made) {
         if (!this.#kept.has(tensor)) tensor.dispose();

@@ -36,12 +36,23 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 /**
+ * @throws {TypeError} If a shape is no array.
+ */
+export function requireList(operation: string, shape: Shape): void {
+  if (Array.isArray(shape)) return;
+  throw new TypeError(
+    `${operation}: a shape is an array of sizes: got ${String(shape)}`,
+  );
+}
+
+/**
  * Checks sizes that came from outside.
  *
  * @throws {RangeError} If a size is not a whole number >= 0, or the whole is
  * more than 2^31 - 1 elements.
  */
 export function checkShape(operation: string, shape: Shape): void {
+  requireList(operation, shape);
   for (const extent of shape) {
     if (!Number.isInteger(extent) || extent < 0) {
       throw new RangeError(

@@ -53,8 +53,9 @@ export function signatureOf(roots: readonly Node[]): Signature {
       if (!byKey.has(text)) sources.push(node);
     } else if (node.freed) {
       throw new Error(
-        "compute: an input has been freed: it left its scope or its value " +
-          "was replaced since: keep it with scope.keep, or compute this sooner",
+        "compute: an input has been freed: it was disposed of, it left its " +
+          "scope, or its value was replaced since: keep it with scope.keep, " +
+          "or compute this sooner",
       );
     } else if (node.op.kind === "const" && !node.op.structural) {
       text = `p${params.length}${node.dtype}`;

@@ -1,6 +1,6 @@
 /** What operations share: operands to nodes, types that meet, broadcasting. */
 
-import { type DType, isFloat, promote } from "../dtype.ts";
+import { type DType, isFloat, isInteger, promote, toDType } from "../dtype.ts";
 import { broadcast, cast, constant, map, parameter } from "../graph/build.ts";
 import type { MapOp, Node } from "../graph/node.ts";
 import { broadcastShapes } from "../shape.ts";
@@ -11,7 +11,11 @@ import { nodeOf, type Operand, Tensor } from "../tensor.ts";
  * tensor float32. Small whole numbers are part of the program, others are
  * passed to it.
  */
-export function scalarNode(value: number | boolean, beside: DType): Node {
+export function scalarNode(
+  operation: string,
+  value: number | boolean,
+  beside: DType,
+): Node {
   if (typeof value === "boolean") return constant(Number(value), "bool");
   const whole = Number.isInteger(value);
   const dtype = beside === "float32" || !whole
@@ -19,6 +23,12 @@ export function scalarNode(value: number | boolean, beside: DType): Node {
     : beside === "bool"
     ? "int32"
     : beside;
+  if (toDType(value, dtype) !== value && isInteger(dtype)) {
+    throw new RangeError(
+      `${operation}: the number does not fit the tensor's type: got ${value} ` +
+        `beside ${dtype}: cast the tensor first`,
+    );
+  }
   const structural = whole && Math.abs(value) <= 16;
   return structural ? constant(value, dtype) : parameter(value, dtype);
 }
@@ -37,7 +47,7 @@ export function nodesOf(
   return operands.map((operand) => {
     if (operand instanceof Tensor) return nodeOf(operand);
     if (typeof operand === "number" || typeof operand === "boolean") {
-      return scalarNode(operand, beside);
+      return scalarNode(operation, operand, beside);
     }
     throw new TypeError(
       `${operation}: operands must be tensors or numbers: got ${

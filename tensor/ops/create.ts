@@ -1,4 +1,4 @@
-import { type DType, type TensorData, toDType } from "../dtype.ts";
+import { checkDType, type DType, type TensorData, toDType } from "../dtype.ts";
 import { hostSource } from "../device/runtime.ts";
 import {
   broadcast,
@@ -88,6 +88,7 @@ export function tensor(
 ): Tensor {
   const found = flattenValues(values);
   const dtype = options.dtype ?? found.dtype;
+  checkDType("tensor", dtype);
   const shape = [...options.shape ?? found.shape];
   checkShape("tensor", shape);
   if (sizeOf(shape) !== found.values.length) {
@@ -180,6 +181,7 @@ export function full(
 ): Tensor {
   checkShape("full", shape);
   const dtype = options.dtype ?? "float32";
+  checkDType("full", dtype);
   const whole = Number.isInteger(value) && Math.abs(value) <= 16;
   const node = whole ? constant(value, dtype) : parameter(value, dtype);
   return new Tensor(broadcast(node, [...shape]));

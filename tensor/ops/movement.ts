@@ -1,4 +1,4 @@
-import type { DType } from "../dtype.ts";
+import { checkDType, type DType } from "../dtype.ts";
 import * as build from "../graph/build.ts";
 import { flipped } from "../graph/structured.ts";
 import {
@@ -7,6 +7,7 @@ import {
   formatShape,
   normalizeAxes,
   normalizeAxis,
+  requireList,
   sameShape,
   type Shape,
   sizeOf,
@@ -16,6 +17,7 @@ import { scalarNode } from "./_operands.ts";
 
 /** To another type: floats truncate and saturate, bool is `!= 0`. */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  checkDType("cast", dtype);
   return new Tensor(build.cast(nodeOf(x), dtype));
 }
 
@@ -26,6 +28,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  * @throws {RangeError} If the number of elements differs.
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  requireList("reshape", shape);
   const open = shape.filter((extent) => extent === -1).length;
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const fill = open === 1 && known > 0 ? x.size / known : -1;
@@ -208,6 +211,13 @@ function pickRange(
     }
     return { start: range < 0 ? range + extent : range, step: 1, count: 1 };
   }
+  if (range.length !== 2 && range.length !== 3) {
+    throw new RangeError(
+      `slice: a range is [start, end] or [start, end, step]: got ${
+        JSON.stringify(range)
+      } on axis ${axis}`,
+    );
+  }
   const [from, to, step = 1] = range;
   const whole = [from ?? 0, to ?? 0, step].every(Number.isInteger);
   if (step === 0 || !whole) {
@@ -267,7 +277,7 @@ export function pad(
   const padded = build.pad(node, low, zeros, shape);
   if (value === 0) return new Tensor(padded);
   const inside = build.pad(build.filled(1, kept, "bool"), low, zeros, shape);
-  const around = build.cast(scalarNode(value, x.dtype), x.dtype);
+  const around = build.cast(scalarNode("pad", value, x.dtype), x.dtype);
   return new Tensor(
     build.map("where", [inside, padded, build.broadcast(around, shape)]),
   );

@@ -191,8 +191,8 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = normalizeAxes("logSumExp", options.axis, node.shape);
   const values = new Tensor(node);
   const over = { axis: axes, keepDims: true };
-  // Not below -3e38: -Infinity less itself would be NaN.
-  const top = stopGradient(max(values, over)).maximum(-3e38);
+  // Kept finite: an infinity less itself would be NaN.
+  const top = stopGradient(max(values, over)).maximum(-3e38).minimum(3e38);
   const total = values.sub(top).exp().sum(over).log().add(top);
   return finish(nodeOf(total), axes, options.keepDims);
 }
