@@ -1,6 +1,13 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
-import { checkShape, type Shape, sizeOf } from "../shape.ts";
+import {
+  broadcastShapes,
+  checkShape,
+  formatShape,
+  sameShape,
+  type Shape,
+  sizeOf,
+} from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { threefry } from "../threefry.ts";
 import { like } from "./_operands.ts";
@@ -85,8 +92,13 @@ export interface GeneratorState {
 }
 
 /** Random bits of each element: word 0 or 1 of its block. */
-function bits(key: RandomKey, shape: Shape, word: 0 | 1): Node {
-  checkShape("random", shape);
+function bits(
+  operation: string,
+  key: RandomKey,
+  shape: Shape,
+  word: 0 | 1,
+): Node {
+  checkShape(operation, shape);
   const count = sizeOf(shape);
   const counter = build.cast(build.iota(count), "uint32");
   const [key0, key1] = key.words.map((value) =>
@@ -102,8 +114,13 @@ function bits(key: RandomKey, shape: Shape, word: 0 | 1): Node {
 }
 
 /** Multiples of 2^-24 from 0 up to, without, 1. */
-function unit(key: RandomKey, shape: Shape, word: 0 | 1): Node {
-  const drawn = bits(key, shape, word);
+function unit(
+  operation: string,
+  key: RandomKey,
+  shape: Shape,
+  word: 0 | 1,
+): Node {
+  const drawn = bits(operation, key, shape, word);
   const top = build.map("shr", [drawn, like(drawn, 8)]);
   const values = build.cast(top, "float32");
   return build.map("mul", [values, like(values, 2 ** -24)]);
@@ -139,7 +156,7 @@ export interface NormalOptions {
 
 /** Random uint32 values, all 32 bits. */
 export function randomBits(key: RandomKey, shape: Shape): Tensor {
-  return new Tensor(bits(key, shape, 0));
+  return new Tensor(bits("randomBits", key, shape, 0));
 }
 
 /**
@@ -161,7 +178,7 @@ export function uniform(
   options: UniformOptions = {},
 ): Tensor {
   const { low = 0, high = 1 } = options;
-  const values = new Tensor(unit(key, shape, 0));
+  const values = new Tensor(unit("uniform", key, shape, 0));
   return values.mul(high - low).add(low);
 }
 
@@ -176,8 +193,8 @@ export function normal(
 ): Tensor {
   const { mean = 0, std = 1 } = options;
   // 1 - u is never 0, whose logarithm is infinite.
-  const first = new Tensor(unit(key, shape, 0)).mul(-1).add(1);
-  const angle = new Tensor(unit(key, shape, 1)).mul(2 * Math.PI);
+  const first = new Tensor(unit("normal", key, shape, 0)).mul(-1).add(1);
+  const angle = new Tensor(unit("normal", key, shape, 1)).mul(2 * Math.PI);
   const radius = first.log().mul(-2).sqrt();
   return radius.mul(angle.cos()).mul(std).add(mean);
 }
@@ -186,7 +203,8 @@ export function normal(
  * true with probability `p`, as bool.
  *
  * @param p From 0 to 1; a tensor broadcasts to the shape.
- * @throws {RangeError} If a number is not from 0 to 1.
+ * @throws {RangeError} If a number is not from 0 to 1, or a tensor does not
+ * broadcast to the shape.
  */
 export function bernoulli(
   key: RandomKey,
@@ -196,14 +214,26 @@ export function bernoulli(
   if (typeof p === "number" && !(p >= 0 && p <= 1)) {
     throw new RangeError(`bernoulli: p must be 0 to 1: got ${p}`);
   }
-  return new Tensor(unit(key, shape, 0)).lt(p);
+  const drawn = new Tensor(unit("bernoulli", key, shape, 0));
+  if (p instanceof Tensor) {
+    const met = broadcastShapes("bernoulli", shape, p.shape);
+    if (!sameShape(met, shape)) {
+      throw new RangeError(
+        `bernoulli: p does not broadcast: got ${formatShape(p.shape)} for ${
+          formatShape(shape)
+        }`,
+      );
+    }
+  }
+  return drawn.lt(p);
 }
 
 /**
  * int32 values evenly spread over `[low, high)`, up to a part of
  * `(high - low) / 2^32`.
  *
- * @throws {RangeError} If there is no whole number in between.
+ * @throws {RangeError} If there is no whole number in between, or they are more
+ * than 2^31 apart.
  */
 export function randint(
   key: RandomKey,
@@ -212,12 +242,14 @@ export function randint(
   high: number,
 ): Tensor {
   const whole = Number.isInteger(low) && Number.isInteger(high);
-  if (!whole || high <= low || high - low > 2 ** 31) {
+  const fits = low >= -(2 ** 31) && high <= 2 ** 31 && high - low <= 2 ** 31;
+  if (!whole || high <= low || !fits) {
     throw new RangeError(
-      `randint: needs whole numbers low < high: got ${low} and ${high}`,
+      `randint: needs whole numbers low < high of int32, at most 2^31 apart: ` +
+        `got ${low} and ${high}`,
     );
   }
-  const drawn = bits(key, shape, 0);
+  const drawn = bits("randint", key, shape, 0);
   const span = build.parameter(high - low, "uint32");
   const rest = build.map("rem", [drawn, build.broadcast(span, drawn.shape)]);
   return new Tensor(build.cast(rest, "int32")).add(low);
@@ -225,5 +257,5 @@ export function randint(
 
 /** The numbers 0 to n - 1 in random order, int32. */
 export function permutation(key: RandomKey, n: number): Tensor {
-  return randomBits(key, [n]).argsort();
+  return new Tensor(bits("permutation", key, [n], 0)).argsort();
 }
