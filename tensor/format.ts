@@ -5,6 +5,7 @@
  */
 
 import type { DType, TensorData } from "./dtype.ts";
+import { positional, scientific } from "./float_text.ts";
 import { type Shape, sizeOf, stridesOf } from "./shape.ts";
 
 /** Numbers, or booleans, nested as deep as there are axes. */
@@ -46,9 +47,10 @@ export function formatValues(
   dtype: DType,
   prefix: string = "",
 ): string {
+  if (sizeOf(shape) === 0) return "[]";
   const summarize = sizeOf(shape) > SUMMARIZE;
   const strides = stridesOf(shape);
-  const edges = (extent: number): (number | "...")[] => {
+  const shownOf = (extent: number): (number | "...")[] => {
     const all = Array.from({ length: extent }, (_, at) => at);
     return summarize && extent > 2 * EDGE
       ? [...all.slice(0, EDGE), "...", ...all.slice(-EDGE)]
@@ -60,66 +62,84 @@ export function formatValues(
       shown.push(data[from]!);
       return;
     }
-    for (const at of edges(shape[axis]!)) {
+    for (const at of shownOf(shape[axis]!)) {
       if (at !== "...") collect(axis + 1, from + at * strides[axis]!);
     }
   };
   collect(0, 0);
-  const format = formatter(shown, dtype);
-  const width = Math.max(0, ...shown.map((value) => format(value).length));
-  const text = (axis: number, from: number, indent: number): string => {
-    if (axis === shape.length) return format(data[from]!).padStart(width);
-    const inner = axis === shape.length - 1;
-    const parts = edges(shape[axis]!).map((at) =>
-      at === "..." ? at : text(axis + 1, from + at * strides[axis]!, indent + 1)
+  const format = formatter(shown, dtype, shape);
+  const text = (axis: number, from: number): string => {
+    if (axis === shape.length) return format(data[from]!);
+    const indent = " ".repeat(prefix.length + axis + 1);
+    const left = shape.length - axis;
+    const parts = shownOf(shape[axis]!).map((at) =>
+      at === "..." ? at : text(axis + 1, from + at * strides[axis]!)
     );
-    if (inner) return `[${wrap(parts, indent + 1)}]`;
-    const gap = ",\n".padEnd(1 + shape.length - axis - 1, "\n");
-    return `[${parts.join(gap + " ".repeat(indent + 1))}]`;
+    // Each bracket that will close behind a line takes a column of it.
+    if (left === 1) return `[${wrap(parts, indent, WIDTH - axis - 1)}]`;
+    return `[${parts.join(`,${"\n".repeat(left - 1)}${indent}`)}]`;
   };
-  return text(0, 0, prefix.length);
+  return text(0, 0);
 }
 
-function wrap(parts: readonly string[], indent: number): string {
-  let line = "";
-  let result = "";
+function wrap(parts: readonly string[], indent: string, width: number): string {
+  let text = "";
+  let line = indent;
   for (const [at, part] of parts.entries()) {
-    const piece = at < parts.length - 1 ? `${part}, ` : part;
-    if (line !== "" && indent + line.length + piece.trimEnd().length > WIDTH) {
-      result += `${line.trimEnd()}\n${" ".repeat(indent)}`;
-      line = "";
+    if (line.length > indent.length && line.length + part.length > width) {
+      text += `${line.trimEnd()}\n`;
+      line = indent;
     }
-    line += piece;
+    line += at < parts.length - 1 ? `${part}, ` : part;
   }
-  return result + line;
+  return (text + line).slice(indent.length);
 }
 
 /** One way to write all the values, so that columns align. */
 function formatter(
   values: readonly number[],
   dtype: DType,
+  shape: Shape,
 ): (value: number) => string {
-  if (dtype === "bool") return (value) => value !== 0 ? "true" : "false";
-  if (dtype !== "float32") return (value) => `${value}`;
-  const finite = values.filter(Number.isFinite).map(Math.abs);
-  const largest = Math.max(0, ...finite);
-  const smallest = Math.min(...finite.filter((value) => value > 0));
+  if (dtype === "bool") {
+    const width = shape.length === 0 ? 0 : "false".length;
+    return (value) => (value !== 0 ? "true" : "false").padStart(width);
+  }
+  const plain = dtype === "float32"
+    ? floatFormatter(values)
+    : (value: number) => `${value}`;
+  const width = Math.max(...values.map((value) => plain(value).length));
+  return (value) => plain(value).padStart(width);
+}
+
+/** A float32 is known to six digits: a larger number has an exponent. */
+const PLAIN_BELOW = 1e6;
+const PLAIN_FROM = Math.fround(1e-4);
+
+function floatFormatter(values: readonly number[]): (value: number) => string {
+  const finite = values.filter(Number.isFinite);
+  const sizes = finite.map(Math.abs).filter((size) => size > 0);
+  const largest = Math.max(0, ...sizes);
+  const smallest = Math.min(largest, ...sizes);
   const special = (value: number) =>
     Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
-  if (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1e5) {
-    return (value) =>
-      Number.isFinite(value) ? value.toExponential(4) : special(value);
+  const longest = (list: readonly string[]) =>
+    Math.max(0, ...list.map((part) => part.length));
+  if (
+    largest >= PLAIN_BELOW || (largest > 0 && smallest < PLAIN_FROM) ||
+    Math.fround(largest / smallest) > 1000
+  ) {
+    const decimals = longest(finite.map((value) => scientific(value)[1]));
+    return (value) => {
+      if (!Number.isFinite(value)) return special(value);
+      const [whole, fraction, exponent] = scientific(value);
+      return `${whole}.${fraction.padEnd(decimals, "0")}e${exponent}`;
+    };
   }
-  const decimals = Math.max(
-    0,
-    ...finite.map((value) => {
-      const [, tail = ""] = value.toFixed(4).replace(/0+$/, "").split(".");
-      return tail.length;
-    }),
-  );
+  const decimals = longest(finite.map((value) => positional(value)[1]));
   return (value) => {
     if (!Number.isFinite(value)) return special(value);
-    const text = value.toFixed(decimals);
-    return decimals === 0 ? `${text}.` : text;
+    const [whole, fraction] = positional(value);
+    return `${whole}.${fraction.padEnd(decimals)}`;
   };
 }
