@@ -12,7 +12,7 @@ import {
   type TensorData,
 } from "../dtype.ts";
 import { Node, type Storage } from "../graph/node.ts";
-import { type Plan, planOf } from "../kernel/plan.ts";
+import { type Plan, planOf, type PlanOptions } from "../kernel/plan.ts";
 import { type Signature, signatureOf } from "../kernel/program.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import type {
@@ -146,14 +146,8 @@ interface PreparedPlan extends Plan {
 /** Plans kept by a device; the ones not used for longest go first. */
 const MAX_PLANS = 256;
 
-/** How a device plans. */
-export interface PlanningOptions {
-  /**
-   * Whether operations share kernels; without it each has its own, to compare.
-   * @default true
-   */
-  readonly fuse?: boolean;
-}
+/** How a device plans, where not as it should: to compare. */
+export type PlanningOptions = Pick<PlanOptions, "fuse" | "longReduction">;
 
 /** A GPU or the processor, with the tensors that were computed on it. */
 export class Device implements PublicDevice {
@@ -161,14 +155,14 @@ export class Device implements PublicDevice {
   readonly backend: Backend;
   /** Whether {@link Device.close} has been called. */
   closed = false;
-  readonly #fuse: boolean;
+  readonly #planning: PlanningOptions;
   readonly #plans = new Map<string, PreparedPlan>();
   #collected = 0;
 
   /** Wraps what runs the kernels. */
-  constructor(backend: Backend, options: PlanningOptions = {}) {
+  constructor(backend: Backend, planning: PlanningOptions = {}) {
     this.backend = backend;
-    this.#fuse = options.fuse ?? true;
+    this.#planning = planning;
   }
 
   /** Which kind: `webgpu` or `wasm`. */
@@ -278,9 +272,9 @@ export class Device implements PublicDevice {
     } else {
       const { maxBuffers, minRows } = this.backend.limits;
       const made = planOf(signature, {
+        ...this.#planning,
         maxBuffers,
         minRows,
-        fuse: this.#fuse,
       });
       const executables = made.steps.map((step) =>
         this.backend.prepare(step.kernel)

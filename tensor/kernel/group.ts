@@ -159,6 +159,8 @@ export interface FusionLimits {
   readonly maxBuffers: number;
   /** Reductions of fewer rows keep the device too idle to do more than reduce. */
   readonly minRows: number;
+  /** Up to this size, one row after another is no loss. */
+  readonly longReduction: number;
   /**
    * The most work, in simple operations an element, for which a value is
    * computed again in each kernel that needs it instead of stored.
@@ -172,8 +174,6 @@ export interface FusionLimits {
   readonly kept: ReadonlySet<Node>;
 }
 
-/** Up to this size, one row after another is no loss. */
-const SMALL = 16384;
 /** Nodes a kernel may compute. */
 const MAX_MEMBERS = 192;
 /** Factors of a matrix product; each may bring a buffer. */
@@ -545,7 +545,7 @@ class Grouper {
 
   #isLong(group: Group): boolean {
     return group.sizeAt("row") < this.#limits.minRows &&
-      group.sizeAt("full") > SMALL;
+      group.sizeAt("full") > this.#limits.longReduction;
   }
 
   /** Gives a group the loops of a reduction, if it has them or may get them. */
@@ -617,22 +617,27 @@ class Grouper {
     const extents = (list: readonly Axis[]) =>
       sizeOf(list.map(({ extent }) => extent));
     if (extents(m) < 2 || extents(n) < 2) return undefined;
-    const side = (list: readonly number[]) =>
-      list.map((at) => ({
-        node: factors[at]!,
-        indices,
-        bounds: [] as Bound[],
-      }));
-    const left = side(sides.left);
-    const right = side(sides.right);
+    const guards: Bound[][] = factors.map(() => []);
     for (const bound of bounds) {
       const touched = axesOf(bound.index);
       const meets = (list: readonly Axis[]) =>
         list.some((axis) => touched.has(axis));
-      if (!meets(n)) left[0]!.bounds.push(bound);
-      else if (!meets(m)) right[0]!.bounds.push(bound);
-      else return undefined;
+      if (meets(m) && meets(n)) return undefined;
+      // One factor of 0 is enough for the sum; each that the bound speaks of
+      // must not be read outside.
+      const first = meets(n) ? sides.right[0]! : sides.left[0]!;
+      guards.forEach((guard, at) => {
+        if (at === first || touched.isSubsetOf(needs[at]!)) guard.push(bound);
+      });
     }
+    const side = (list: readonly number[]) =>
+      list.map((at) => ({
+        node: factors[at]!,
+        indices,
+        bounds: guards[at]!,
+      }));
+    const left = side(sides.left);
+    const right = side(sides.right);
     const k = axes.filter((axis) => summed.has(axis) && axis.extent !== 1);
     return { batch, m, n, k, kept, left, right };
   }

@@ -29,6 +29,11 @@ export interface PlanOptions {
    * @default true
    */
   readonly fuse?: boolean;
+  /**
+   * Elements from which a reduction of few rows is split.
+   * @default 16384
+   */
+  readonly longReduction?: number;
 }
 
 /** One kernel of a plan. */
@@ -63,12 +68,15 @@ export interface Plan {
   readonly roots: readonly number[];
 }
 
+/** Below this, a reduction is not worth a second kernel. */
+const LONG_REDUCTION = 16384;
 /** Work, in simple operations, below which a value is computed again. */
 const RECOMPUTE = 12;
 
 /** Plans the computation of a graph. */
 export function planOf(signature: Signature, options: PlanOptions): Plan {
-  const program = canonicalize(signature, { minRows: options.minRows });
+  const { minRows, longReduction = LONG_REDUCTION } = options;
+  const program = canonicalize(signature, { minRows, longReduction });
   const lowered = fitKernels(program, options);
   const ids = new Map<Node, number>();
   const nodes: Node[] = [];
@@ -107,12 +115,20 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
 /** Groups and lowers, again with finer cuts while a kernel has too many buffers. */
 function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
   const { maxBuffers, minRows, fuse = true } = options;
+  const { longReduction = LONG_REDUCTION } = options;
   const recompute = fuse ? RECOMPUTE : -1;
   const parts = new Map<Node, number>();
   const kept = new Set<Node>();
   for (let next = 1;;) {
-    const limits = { maxBuffers, minRows, recompute, fuse, parts, kept };
-    const grouping = groupNodes(program, limits);
+    const grouping = groupNodes(program, {
+      maxBuffers,
+      minRows,
+      longReduction,
+      recompute,
+      fuse,
+      parts,
+      kept,
+    });
     const lowered = lowerGroups(program, grouping);
     const crowded = lowered.filter(({ buffers }) =>
       buffers.length > maxBuffers

@@ -127,6 +127,8 @@ export function opText(op: NodeOp): string {
 export interface Rewrites {
   /** Reductions of fewer rows than this are split in two. */
   readonly minRows: number;
+  /** Unless they are shorter than this: then it is not worth a second kernel. */
+  readonly longReduction: number;
 }
 
 /** Rewrites a graph into canonical form. */
@@ -136,9 +138,6 @@ export function canonicalize(
 ): Program {
   return withoutGrad(() => new Canonicalizer(signature, rewrites).run());
 }
-
-/** Below this, a reduction is not worth a second kernel. */
-const LONG_REDUCTION = 16384;
 
 class Canonicalizer {
   readonly #signature: Signature;
@@ -386,9 +385,8 @@ class Canonicalizer {
     const cols = axes.reduce((size, axis) => size * input.shape[axis]!, 1);
     const total = input.shape.reduce((size, extent) => size * extent, 1);
     const rows = total / Math.max(cols, 1);
-    if (rows >= this.#rewrites.minRows || cols < LONG_REDUCTION) {
-      return undefined;
-    }
+    const { minRows, longReduction } = this.#rewrites;
+    if (rows >= minRows || cols < longReduction) return undefined;
     // Sums of products are matrix products: those split over their own tiles.
     if (isProduct(input) && rows > 1) return undefined;
     const parts = 64;

@@ -76,3 +76,23 @@ Deno.test("randomGraph() runs with the fewest buffers a kernel", async () => {
     await checkGraph(optionsOf(seed, true));
   }
 });
+
+Deno.test("randomGraph() runs with every reduction split that can be", async () => {
+  // A reduction of 8 elements counts as long, and 1000 rows as few.
+  const long = { longReduction: 8, minRows: 1000 };
+  for (const options of [long, { ...long, maxBuffers: 6 }]) {
+    using device = openReference(options);
+    useDevice(device);
+    for (let seed = 3001; seed <= 3000 + COUNT; seed++) {
+      await checkGraph(optionsOf(seed, seed % 4 > 0));
+    }
+  }
+});
+
+Deno.test("randomGraph() reads no factor of a product out of range", async () => {
+  // The sum of a moved product: a bound that speaks of the summed axes alone
+  // must hold both factors back, not only the first.
+  using device = openReference({ longReduction: 8, minRows: 1000 });
+  useDevice(device);
+  await checkGraph({ seed: 3186, whole: true, gradients: true, length: 5 });
+});

@@ -30,7 +30,10 @@ import { openReference } from "../reference_backend.ts";
 const keyOf = (...results: Tensor[]) => signatureOf(results.map(nodeOf)).key;
 
 function programOf(...results: Tensor[]): Program {
-  return canonicalize(signatureOf(results.map(nodeOf)), { minRows: 8 });
+  return canonicalize(signatureOf(results.map(nodeOf)), {
+    minRows: 8,
+    longReduction: 16384,
+  });
 }
 
 /** The operations that are left, constants and movements apart. */
@@ -233,7 +236,10 @@ Deno.test("canonicalize() computes a checkpoint's insides twice", () => {
 Deno.test("canonicalize() numbers sources and parameters", () => {
   const [x, y] = [source(4), source(4)];
   const signature = signatureOf([nodeOf(x.mul(0.5).add(y.mul(0.25)))]);
-  const program = canonicalize(signature, { minRows: 8 });
+  const program = canonicalize(signature, {
+    minRows: 8,
+    longReduction: 16384,
+  });
   assertEquals(signature.sources, [nodeOf(x), nodeOf(y)]);
   const leaves = (slots: ReadonlyMap<Node, number>) =>
     program.order.filter((node) => slots.has(node)).map((node) =>
