@@ -16,7 +16,7 @@ import {
 } from "@heddle/tensor";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, assertSame } from "../assert_close.ts";
-import { checkGradients } from "../check_gradients.ts";
+import { checkGradients, checkGradientsBySteps } from "../check_gradients.ts";
 import { deviceTest } from "../devices.ts";
 import { seeded } from "../seeded.ts";
 
@@ -459,3 +459,32 @@ deviceTest("a convolution trains with its bias by backward()", async () => {
     assert(losses[step]! < losses[step - 1]!, `${losses}`);
   }
 });
+
+deviceTest(
+  "gradients of attention match its own differences",
+  async (device) => {
+    const random = seeded(5);
+    await checkGradientsBySteps(
+      (x, query, key, value) => {
+        const [q, k, v] = [query!, key!, value!].map((w) =>
+          x!.matmul(w).reshape([2, 4, 2, 3]).permute([0, 2, 1, 3])
+        ) as [Tensor, Tensor, Tensor]; // [batch, heads, seqLen, headDim]
+        const scores = q.matmul(k.transpose()).mul(1 / Math.sqrt(3));
+        const mixed = softmax(scores.add(ones([4, 4]).triu(1).mul(-1e4)))
+          .matmul(v);
+        const joined = mixed.permute([0, 2, 1, 3]).reshape([2, 4, 6]);
+        return layerNorm(joined.add(x!), { eps: 0.1 });
+      },
+      [
+        random.values([2, 4, 6]),
+        random.values([6, 6]),
+        random.values([6, 6]),
+        random.values([6, 6]),
+      ],
+      // A step of 2^-7 leaves out third derivatives.
+      {
+        gradient: { rtol: 1e-2, atol: device.name === "webgpu" ? 5e-3 : 2e-3 },
+      },
+    );
+  },
+);
