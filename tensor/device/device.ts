@@ -68,6 +68,22 @@ export interface Executable {
   readonly kernel: Kernel;
 }
 
+/** One run of a kernel within a recording. */
+export interface RecordedRun {
+  /** From {@link Backend.prepare} of this device. */
+  readonly executable: Executable;
+  /** The recording's buffer behind each slot of the kernel. */
+  readonly buffers: readonly number[];
+  /** The recording's word behind each param of the kernel. */
+  readonly params: readonly number[];
+}
+
+/** Runs made ready to be repeated. Only the device looks inside. */
+export interface Recording {
+  /** What it was made from. */
+  readonly runs: readonly RecordedRun[];
+}
+
 /**
  * Runs kernels on buffers, in the order of the calls. Everything but reading
  * returns at once; work may still be under way.
@@ -110,6 +126,26 @@ export interface Backend {
     buffers: readonly DeviceBuffer[],
     params: Uint32Array,
   ): void;
+  /** Makes runs ready to be repeated, in order. */
+  record(runs: readonly RecordedRun[]): Recording;
+  /**
+   * Queues all runs of a recording. On the buffers of the replay before, it
+   * makes no object and costs next to nothing a kernel.
+   *
+   * @param recording From {@link Backend.record} of this device.
+   * @param buffers One for each number that the runs name.
+   * @param params One 32-bit word for each number that the runs name; kept by
+   * nobody after the call.
+   */
+  replay(
+    recording: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void;
+  /** Gives back what a recording holds; it may not be replayed any more. */
+  discard(recording: Recording): void;
+  /** Queues a copy of the first bytes of one buffer to another. */
+  copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void;
   /** Sends queued work off without waiting for it. */
   flush(): void;
   /** Resolves when all queued work is done. */

@@ -17,6 +17,8 @@ import type {
   Executable,
   KernelLimits,
   MemoryInfo,
+  RecordedRun,
+  Recording,
 } from "./device.ts";
 
 /** How the device is opened. */
@@ -241,6 +243,33 @@ class WasmBackend implements Backend {
       const { name, items, grain } = stages[i]!;
       this.#pool.run(program, name, frame, items, grain);
     }
+  }
+
+  record(runs: readonly RecordedRun[]): Recording {
+    return { runs };
+  }
+
+  replay(
+    { runs }: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    for (const run of runs) {
+      this.run(
+        run.executable,
+        run.buffers.map((number) => buffers[number]!),
+        Uint32Array.from(run.params, (number) => params[number]!),
+      );
+    }
+  }
+
+  discard(): void {}
+
+  copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void {
+    this.#checkOpen("copy");
+    const { address } = this.#own("copy", from);
+    const target = this.#own("copy", to).address;
+    this.#bytes.copyWithin(target, address, address + byteLength);
   }
 
   flush(): void {}

@@ -15,6 +15,8 @@ import type {
   Executable,
   KernelLimits,
   MemoryInfo,
+  RecordedRun,
+  Recording,
 } from "./device.ts";
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
 import { BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
@@ -272,6 +274,32 @@ export class WebgpuBackend implements Backend {
     for (const texture of takenTextures) this.#textures.free(texture);
   }
 
+  record(runs: readonly RecordedRun[]): Recording {
+    return { runs };
+  }
+
+  replay(
+    { runs }: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    for (const run of runs) {
+      this.run(
+        run.executable,
+        run.buffers.map((number) => buffers[number]!),
+        Uint32Array.from(run.params, (number) => params[number]!),
+      );
+    }
+  }
+
+  discard(): void {}
+
+  copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void {
+    this.#failures.check("copy");
+    const target = own(to).block;
+    this.#recorder.copy(own(from).block, target.gpu, byteLength + 3 & ~3);
+  }
+
   flush(): void {
     this.#failures.check("flush");
     this.#recorder.flush();
@@ -319,6 +347,8 @@ function checkAliases(kernel: Kernel, memory: readonly Bindable[]): void {
     const other = memory.indexOf(memory[slot]!);
     const later = memory.indexOf(memory[slot]!, slot + 1);
     if (other === slot && later < 0) continue;
+    const { overwrites } = kernel.buffers[slot]!;
+    if (other === overwrites && later < 0) continue;
     throw new Error(
       `run: ${kernel.name} writes slot ${slot}, which is slot ` +
         `${

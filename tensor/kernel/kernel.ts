@@ -99,7 +99,7 @@ export interface Store {
   readonly value: ValueId;
 }
 
-/** A buffer that a kernel reads or writes; never both. */
+/** A buffer that a kernel reads or writes. */
 export interface BufferSlot {
   /** Type of its elements. */
   readonly dtype: DType;
@@ -107,6 +107,12 @@ export interface BufferSlot {
   readonly size: number;
   /** Whether the kernel writes it. */
   readonly output: boolean;
+  /**
+   * Set on an output that lies in the memory of this input slot, of its type
+   * and size: an iteration reads of that only the element that it then writes.
+   * All other slots have memory of their own.
+   */
+  readonly overwrites?: number;
 }
 
 /**
@@ -311,7 +317,10 @@ export function isElementStore(
 /** A text that is equal for kernels that the same code runs. */
 export function kernelKey(kernel: Kernel): string {
   const buffers = kernel.buffers
-    .map((slot) => `${slot.output ? "out" : "in"} ${slot.dtype}[${slot.size}]`)
+    .map(({ dtype, size, output, overwrites }) =>
+      `${output ? "out" : "in"} ${dtype}[${size}]` +
+      (overwrites === undefined ? "" : ` over b${overwrites}`)
+    )
     .join(", ");
   switch (kernel.kind) {
     case "scan":

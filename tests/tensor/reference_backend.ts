@@ -60,6 +60,26 @@ export function openReference(options: ReferenceOptions = {}): Device {
     if (memory.freed) throw new Error("reference: memory used after free");
     return memory;
   };
+  const run: Backend["run"] = ({ kernel }, bound, params) => {
+    options.onRun?.(kernel);
+    kernel.buffers.forEach(({ output, overwrites }, at) => {
+      const allowed = (other: number) => other === at || other === overwrites;
+      if (!output) return;
+      if (bound.some((b, other) => b === bound[at] && !allowed(other))) {
+        throw new Error(
+          `reference: ${kernel.name} writes a buffer it names twice`,
+        );
+      }
+    });
+    const views = kernel.buffers.map((slot, at) => {
+      const memory = live(bound[at]!);
+      if (memory.byteLength < slot.size * 4) {
+        throw new Error(`reference: ${kernel.name} names too small a buffer`);
+      }
+      return hostBuffer(slot.dtype, memory.bytes);
+    });
+    interpret(kernel, views, params);
+  };
   const backend: Backend = {
     name: "wasm",
     adapter: "reference",
@@ -99,24 +119,21 @@ export function openReference(options: ReferenceOptions = {}): Device {
       checkKernel(kernel, maxBuffers);
       return { kernel };
     },
-    run({ kernel }, bound, params) {
-      options.onRun?.(kernel);
-      const written = bound.filter((_, at) => kernel.buffers[at]!.output);
-      for (const buffer of written) {
-        if (bound.filter((other) => other === buffer).length > 1) {
-          throw new Error(
-            `reference: ${kernel.name} writes a buffer it names twice`,
-          );
-        }
+    run,
+    record: (runs) => ({ runs }),
+    replay({ runs }, named, params) {
+      for (const { executable, buffers, params: words } of runs) {
+        run(
+          executable,
+          buffers.map((number) => named[number]!),
+          Uint32Array.from(words, (number) => params[number]!),
+        );
       }
-      const views = kernel.buffers.map((slot, at) => {
-        const memory = live(bound[at]!);
-        if (memory.byteLength < slot.size * 4) {
-          throw new Error(`reference: ${kernel.name} names too small a buffer`);
-        }
-        return hostBuffer(slot.dtype, memory.bytes);
-      });
-      interpret(kernel, views, params);
+    },
+    discard() {},
+    copy(from, to, byteLength) {
+      const bytes = new Uint8Array(live(from).bytes, 0, byteLength);
+      new Uint8Array(live(to).bytes).set(bytes);
     },
     flush() {},
     finish: () => Promise.resolve(),
