@@ -21,7 +21,19 @@ import {
 } from "./device/runtime.ts";
 import { fence, filled } from "./graph/build.ts";
 import { gradients } from "./graph/gradients.ts";
-import { type Node, topological, withGrad, withoutGrad } from "./graph/node.ts";
+import {
+  isGradEnabled,
+  type Node,
+  topological,
+  withGrad,
+  withoutGrad,
+} from "./graph/node.ts";
+import {
+  currentTrace,
+  placeholder,
+  requireNoTrace,
+  type Trace,
+} from "./graph/trace.ts";
 import { formatValues, nest, type NestedArray } from "./format.ts";
 import { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 import { track } from "./scope.ts";
@@ -34,9 +46,31 @@ const variables = new WeakMap<Node, Tensor>();
 
 let unwrap: (tensor: Tensor) => Node;
 
-/** The graph node behind a tensor. */
+/**
+ * The graph node behind a tensor.
+ *
+ * @throws {TypeError} If it is no tensor.
+ */
 export function nodeOf(tensor: Tensor): Node {
+  requireTensor("Tensor", tensor);
   return unwrap(tensor);
+}
+
+/**
+ * Checks a value that came from plain JavaScript.
+ *
+ * @throws {TypeError} If it is no tensor.
+ */
+export function requireTensor(operation: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  const got = Array.isArray(value)
+    ? "an array"
+    : typeof value === "number"
+    ? `the number ${value}`
+    : String(value === null ? null : typeof value);
+  throw new TypeError(
+    `${operation}: not a tensor: got ${got}: make one with tensor()`,
+  );
 }
 
 /**
@@ -57,18 +91,105 @@ export function nodeOf(tensor: Tensor): Node {
  * ```
  */
 export class Tensor {
-  #node: Node;
+  #shown: Node;
+  #grad: Tensor | null = null;
   #disposed = false;
-  /**
-   * The gradient that `backward()` added up, or null if there is none yet.
-   */
-  grad: Tensor | null = null;
+  /** The trace that it was made in. */
+  readonly #home: Trace | undefined = currentTrace();
+  /** The traces under way that have taken note of its values and gradient. */
+  #seenBy: Trace | undefined;
+  #gradSeenBy: Trace | undefined;
 
   /** Wraps a graph node; use {@link tensor} and the other creators instead. */
   constructor(node: unknown) {
-    this.#node = node as Node;
-    this.#node.handles++;
-    track(this);
+    this.#shown = node as Node;
+    this.#shown.handles++;
+    if (this.#home === undefined) track(this);
+  }
+
+  get #node(): Node {
+    const trace = currentTrace();
+    if (trace !== this.#home) this.#enter(trace);
+    return this.#shown;
+  }
+
+  /** Stands in for its values while a function that names it is traced. */
+  #enter(trace: Trace | undefined): void {
+    if (this.#seenBy === trace && trace !== undefined) return;
+    if (trace === undefined || this.#home !== undefined) {
+      throw new Error(
+        "compile: a tensor that was made while a function was traced is used " +
+          "after it: return it from the function",
+      );
+    }
+    const before = this.#shown;
+    const isVariable = variables.has(before);
+    if (before.needsGrad && !isVariable && isGradEnabled()) {
+      throw new TypeError(
+        "compile: the function uses a tensor that was made from variables " +
+          "outside of it: gradients would not reach them: make it inside, or " +
+          "take stopGradient(x)",
+      );
+    }
+    const { shape, dtype } = before;
+    const inside = placeholder(shape, dtype, isVariable, () => this.#shown);
+    if (isVariable) variables.set(inside, this);
+    this.#shown = inside;
+    this.#seenBy = trace;
+    trace.cells.push({
+      kind: "tensor",
+      before: inside,
+      present: () => this.#shown,
+      restore: () => {
+        this.#shown = before;
+        this.#seenBy = undefined;
+      },
+      replace: (node) => {
+        if (variables.has(this.#shown)) variables.set(node!, this);
+        this.#shown.handles--;
+        this.#shown = node!;
+        node!.handles++;
+      },
+    });
+  }
+
+  /**
+   * The gradient that `backward()` added up, or null if there is none yet.
+   */
+  get grad(): Tensor | null {
+    this.#enterGrad();
+    return this.#grad;
+  }
+
+  set grad(value: Tensor | null) {
+    this.#enterGrad();
+    this.#grad = value;
+  }
+
+  #enterGrad(): void {
+    const trace = currentTrace();
+    if (trace === this.#home || trace === undefined) return;
+    if (this.#gradSeenBy === trace) return;
+    const outside = this.#grad;
+    trace.guard(() => this.#grad === null);
+    const inside = outside && placeholder(
+      outside.shape,
+      outside.dtype,
+      false,
+      () => this.#grad!.#shown,
+    );
+    this.#grad = inside && new Tensor(inside);
+    this.#gradSeenBy = trace;
+    trace.cells.push({
+      kind: "gradient",
+      before: inside,
+      present: () => this.#grad && this.#grad.#node,
+      restore: () => {
+        this.#grad = outside;
+        this.#gradSeenBy = undefined;
+      },
+      replace: (node) => this.#grad = node && new Tensor(node),
+    });
   }
 
   static {
@@ -138,7 +259,7 @@ export class Tensor {
   /** Shows another node from now on. */
   #show(node: Node): void {
     retire(this.#node);
-    this.#node = node;
+    this.#shown = node;
     node.handles++;
     defer(node);
   }
@@ -153,6 +274,7 @@ export class Tensor {
    * @throws {TypeError} If the types differ.
    */
   assign(value: Tensor): this {
+    requireTensor("assign", value);
     if (!sameShape(value.shape, this.shape)) {
       throw new RangeError(
         `assign: shapes differ: got ${formatShape(value.shape)} for ${
@@ -183,6 +305,7 @@ export class Tensor {
    */
   backward(seed?: Tensor): void {
     const root = this.#node;
+    if (seed !== undefined) requireTensor("backward", seed);
     if (seed === undefined && this.size !== 1) {
       throw new RangeError(
         `backward: not a scalar: got shape ${
@@ -234,6 +357,7 @@ export class Tensor {
    * Uint8Array of 0 and 1.
    */
   async data(): Promise<TensorData> {
+    requireNoTrace("data");
     const node = this.#node;
     const given = hostValues(node);
     if (given !== undefined) return given;
@@ -270,6 +394,7 @@ export class Tensor {
 
   /** Computes the values without reading them. */
   async realize(): Promise<this> {
+    requireNoTrace("realize");
     const device = await ensureDevice();
     computeNow(device, [this.#node]);
     return this;
@@ -280,9 +405,10 @@ export class Tensor {
    * nor what was made of it and is not computed yet may be used again.
    */
   dispose(): void {
-    if (this.#disposed) return;
+    // What a trace makes holds no memory.
+    if (this.#disposed || currentTrace() !== undefined) return;
     this.#disposed = true;
-    release(this.#node);
+    if (this.#home === undefined) release(this.#node);
   }
 
   /** The values if they can be had at once, or what it takes to have them. */
@@ -307,6 +433,33 @@ export class Tensor {
   /** What `console.log` shows on Node.js. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
+  }
+
+  /**
+   * Text for a template; as a number it is an error.
+   *
+   * @throws {TypeError} From `x + 1`, `x > 0` and the like.
+   */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string") return this.toString();
+    throw new TypeError(
+      `Tensor: not a number: got shape ${
+        formatShape(this.shape)
+      } in an expression: use add(), gt() and the like, await item() for ` +
+        "the number, or `${x}` for text",
+    );
+  }
+
+  /**
+   * Not possible: values are read asynchronously.
+   *
+   * @throws {TypeError} From `JSON.stringify`.
+   */
+  toJSON(): never {
+    throw new TypeError(
+      "Tensor: JSON cannot wait for the values: use await toArray(), or " +
+        "safetensors for many",
+    );
   }
 
   /** `-x`. */
