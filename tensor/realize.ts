@@ -10,10 +10,12 @@ import {
   endStep as endSessionStep,
   ensureDevice,
 } from "./device/session.ts";
+import { requireNoTrace } from "./graph/trace.ts";
 import { nodeOf, type Tensor } from "./tensor.ts";
 
 /** Computes tensors in one go, without reading them; opens a device if need be. */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  requireNoTrace("realize");
   computeNow(await ensureDevice(), tensors.map(nodeOf));
 }
 
@@ -35,6 +37,7 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
  * ```
  */
 export function realizeSync(...tensors: readonly Tensor[]): void {
+  requireNoTrace("realizeSync");
   const device = activeDevice();
   if (device === undefined) {
     throw new Error(

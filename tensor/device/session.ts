@@ -5,6 +5,7 @@
  */
 
 import type { Node } from "../graph/node.ts";
+import { currentTrace } from "../graph/trace.ts";
 import type { Device as PublicDevice, DeviceName } from "./device.ts";
 import { Device, freeNode } from "./runtime.ts";
 import { openWasm } from "./wasm.ts";
@@ -122,6 +123,8 @@ export async function ensureDevice(): Promise<Device> {
 
 /** Values to compute together with whatever is computed next. */
 export function defer(node: Node): void {
+  // A trace knows by itself what it has to compute.
+  if (currentTrace() !== undefined) return;
   if (node.storage === undefined) pending.add(node);
 }
 
@@ -132,6 +135,7 @@ let collecting: Node[] | undefined;
  * sake, and its memory is given back.
  */
 export function release(node: Node): void {
+  if (currentTrace() !== undefined) return;
   if (--node.handles > 0) return;
   pending.delete(node);
   if (collecting) collecting.push(node);
@@ -169,6 +173,7 @@ export function computeNow(device: Device, nodes: readonly Node[]): void {
 
 /** Marks a tensor's values as replaced: released at the end of the next step. */
 export function retire(node: Node): void {
+  if (currentTrace() !== undefined) return;
   pending.delete(node);
   replaced.push(node);
 }
@@ -179,6 +184,7 @@ export function retire(node: Node): void {
  * step replaced stays: a result not yet read may still need it.
  */
 export function endStep(nodes: readonly Node[]): void {
+  if (currentTrace() !== undefined) return;
   const device = activeDevice();
   for (const node of nodes) defer(node);
   if (device === undefined) return;
@@ -186,4 +192,10 @@ export function endStep(nodes: readonly Node[]): void {
   for (const node of retired) release(node);
   retired = replaced;
   replaced = [];
+}
+
+/** Computes what was deferred, so that values may be overwritten. */
+export function settle(device: Device): void {
+  if (pending.size > 0) computeNow(device, []);
+  if (retired.length > 0 || replaced.length > 0) endStep([]);
 }

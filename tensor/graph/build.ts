@@ -33,6 +33,12 @@ export function parameter(value: number, dtype: DType): Node {
   );
 }
 
+/** A scalar that each run of a compiled function reads anew. */
+export function liveParameter(read: () => number, dtype: DType): Node {
+  const op = { kind: "const", value: 0, structural: false, read } as const;
+  return new Node(op, [], [], dtype);
+}
+
 /** `value` in every element. */
 export function filled(value: number, shape: Shape, dtype: DType): Node {
   return broadcast(constant(value, dtype), shape);

@@ -35,6 +35,8 @@ export type NodeOp =
     readonly kind: "const";
     readonly value: number;
     readonly structural: boolean;
+    /** Gives the value of each run of a compiled function. */
+    readonly read?: () => number;
   }
   /** `0, 1, 2, …` as int32 `[n]`. */
   | { readonly kind: "iota" }
@@ -92,6 +94,8 @@ export class Node {
   handles = 0;
   /** Whether the values were there and have been given back. */
   freed = false;
+  /** Whether another node has been made of it. */
+  used = false;
 
   /** Makes a node; the functions of `build.ts` check and simplify. */
   constructor(
@@ -108,6 +112,7 @@ export class Node {
     this.shape = shape;
     this.dtype = dtype;
     this.needsGrad = needsGrad;
+    for (const input of inputs) input.used = true;
   }
 }
 

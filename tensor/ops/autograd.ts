@@ -188,7 +188,8 @@ function runApart(
   return { starts, result };
 }
 
-/** Whether gradients do not look behind a node: variables are fences. */
+/** Whether gradients do not look behind a node: variables have nothing there. */
 function isLeaf(node: Node): boolean {
-  return !node.needsGrad || node.op.kind === "fence";
+  const { kind } = node.op;
+  return !node.needsGrad || kind === "fence" || kind === "source";
 }
