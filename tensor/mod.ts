@@ -38,4 +38,5 @@ export {
   openDevice,
   useDevice,
 } from "./device/session.ts";
+export { DeviceLostError } from "./device/webgpu_errors.ts";
 export { endStep, realize, realizeSync } from "./realize.ts";

@@ -144,6 +144,22 @@ export interface Backend {
   ): void;
   /** Gives back what a recording holds; it may not be replayed any more. */
   discard(recording: Recording): void;
+  /**
+   * Resolves when fewer than three replays are under way, so that who repeats
+   * a step never runs far ahead of the device. Sends queued work off.
+   */
+  ready(): Promise<void>;
+  /**
+   * Times each run of a recording alone. The runs are done several times over,
+   * with all that they write: pass buffers that may be spoiled.
+   *
+   * @returns Milliseconds, one for each run.
+   */
+  profile(
+    recording: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): Promise<number[]>;
   /** Queues a copy of the first bytes of one buffer to another. */
   copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void;
   /** Sends queued work off without waiting for it. */

@@ -20,6 +20,7 @@ import type {
   RecordedRun,
   Recording,
 } from "./device.ts";
+import { median } from "./median.ts";
 
 /** How the device is opened. */
 export interface WasmOptions {
@@ -43,6 +44,9 @@ const LEAST_GROWTH = 256 * PAGE_BYTES;
 const FIRST_ADDRESS = PAGE_BYTES;
 /** Vectors are read as a whole, at the end of a buffer too. */
 const SLACK_BYTES = 32;
+
+/** Times that each run is timed: what else happens disturbs few of them. */
+const PROFILE_ROUNDS = 5;
 
 const LIMITS: KernelLimits = {
   maxBuffers: 64,
@@ -264,6 +268,33 @@ class WasmBackend implements Backend {
   }
 
   discard(): void {}
+
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  profile(
+    { runs }: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): Promise<number[]> {
+    const rounds = Array.from(
+      { length: PROFILE_ROUNDS },
+      () =>
+        runs.map((run) => {
+          const start = performance.now();
+          this.run(
+            run.executable,
+            run.buffers.map((number) => buffers[number]!),
+            Uint32Array.from(run.params, (number) => params[number]!),
+          );
+          return performance.now() - start;
+        }),
+    );
+    return Promise.resolve(
+      runs.map((_, run) => median(rounds.map((times) => times[run]!))),
+    );
+  }
 
   copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void {
     this.#checkOpen("copy");

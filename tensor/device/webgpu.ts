@@ -294,6 +294,14 @@ export class WebgpuBackend implements Backend {
 
   discard(): void {}
 
+  ready(): Promise<void> {
+    return this.finish();
+  }
+
+  profile({ runs }: Recording): Promise<number[]> {
+    return Promise.resolve(runs.map(() => NaN));
+  }
+
   copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void {
     this.#failures.check("copy");
     const target = own(to).block;
