@@ -1,6 +1,6 @@
 import * as build from "../graph/build.ts";
 import { formatShape } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 
 /** One number for both axes, or `[height, width]`. */
 export type Pair = number | readonly [number, number];
@@ -184,6 +184,9 @@ function checkShapes(
   bias: Tensor | undefined,
   groups: number,
 ): void {
+  for (const operand of [input, weight, ...bias ? [bias] : []]) {
+    requireTensor("conv2d", operand);
+  }
   const got = `got ${formatShape(input.shape)} with weight ${
     formatShape(weight.shape)
   }`;

@@ -10,7 +10,7 @@ import {
   positions,
 } from "../graph/build.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { requireTensor, Tensor } from "../tensor.ts";
 
 /** What `tensor` takes: numbers or booleans, nested or in a typed array. */
 export type TensorValues =
@@ -98,6 +98,11 @@ export function tensor(
       } for ${found.values.length} values`,
     );
   }
+  if (options.requiresGrad && dtype !== "float32") {
+    throw new TypeError(
+      `tensor: only float32 has gradients: got ${dtype} with requiresGrad`,
+    );
+  }
   const words = encodeWords(found.values, dtype);
   const result = new Tensor(hostSource(words, shape, dtype));
   return options.requiresGrad ? result.asVariable() : result;
@@ -179,9 +184,18 @@ export function full(
   value: number,
   options: TypeOptions = {},
 ): Tensor {
-  checkShape("full", shape);
+  return filledWith("full", shape, value, options);
+}
+
+function filledWith(
+  operation: string,
+  shape: Shape,
+  value: number,
+  options: TypeOptions,
+): Tensor {
+  checkShape(operation, shape);
   const dtype = options.dtype ?? "float32";
-  checkDType("full", dtype);
+  checkDType(operation, dtype);
   const whole = Number.isInteger(value) && Math.abs(value) <= 16;
   const node = whole ? constant(value, dtype) : parameter(value, dtype);
   return new Tensor(broadcast(node, [...shape]));
@@ -189,27 +203,32 @@ export function full(
 
 /** Zeros of a shape. */
 export function zeros(shape: Shape, options: TypeOptions = {}): Tensor {
-  return full(shape, 0, options);
+  return filledWith("zeros", shape, 0, options);
 }
 
 /** Ones of a shape. */
 export function ones(shape: Shape, options: TypeOptions = {}): Tensor {
-  return full(shape, 1, options);
+  return filledWith("ones", shape, 1, options);
 }
 
 /** One value in the shape and type of another tensor. */
 export function fullLike(x: Tensor, value: number): Tensor {
-  return full(x.shape, value, { dtype: x.dtype });
+  return likeOf("fullLike", x, value);
 }
 
 /** Zeros in the shape and type of another tensor. */
 export function zerosLike(x: Tensor): Tensor {
-  return fullLike(x, 0);
+  return likeOf("zerosLike", x, 0);
 }
 
 /** Ones in the shape and type of another tensor. */
 export function onesLike(x: Tensor): Tensor {
-  return fullLike(x, 1);
+  return likeOf("onesLike", x, 1);
+}
+
+function likeOf(operation: string, x: Tensor, value: number): Tensor {
+  requireTensor(operation, x);
+  return filledWith(operation, x.shape, value, { dtype: x.dtype });
 }
 
 /**

@@ -2,10 +2,11 @@ import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { scatterAlong } from "../graph/structured.ts";
 import { checkShape, formatShape, normalizeAxis, sizeOf } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { requireType } from "./_operands.ts";
 
 function indexNode(operation: string, indices: Tensor): Node {
+  requireTensor(operation, indices);
   requireType(operation, indices, ["int32", "uint32"], "indices are integers");
   return build.cast(nodeOf(indices), "int32");
 }
@@ -16,6 +17,7 @@ function checkAlong(
   indices: Tensor,
   at: number,
 ): void {
+  requireTensor(operation, indices);
   const fits = indices.rank === x.rank &&
     indices.shape.every((extent, axis) =>
       axis === at || extent <= x.shape[axis]!
@@ -40,6 +42,7 @@ function checkAlong(
  * @throws {RangeError} If their shape does not fit.
  */
 export function gather(x: Tensor, indices: Tensor, axis: number): Tensor {
+  requireTensor("gather", x);
   const at = normalizeAxis("gather", axis, x.shape);
   checkAlong("gather", x, indices, at);
   const chosen = indexNode("gather", indices);
@@ -61,9 +64,10 @@ export function gather(x: Tensor, indices: Tensor, axis: number): Tensor {
  * @throws {TypeError} If the indices are not integers.
  */
 export function take(x: Tensor, indices: Tensor, axis: number = 0): Tensor {
+  requireTensor("take", x);
   const at = normalizeAxis("take", axis, x.shape);
-  const count = indices.size;
   const chosen = indexNode("take", indices);
+  const count = indices.size;
   const lone = x.shape.map((_, i) => i === at ? count : 1);
   const wide = x.shape.map((extent, i) => i === at ? count : extent);
   const spread = build.expand(build.reshape(chosen, lone), wide);
@@ -95,6 +99,7 @@ export function scatterAdd(
   updates: Tensor,
   axis: number,
 ): Tensor {
+  for (const operand of [x, updates]) requireTensor("scatterAdd", operand);
   const at = normalizeAxis("scatterAdd", axis, x.shape);
   checkAlong("scatterAdd", x, indices, at);
   if (x.dtype === "bool") {

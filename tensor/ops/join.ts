@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { formatShape, normalizeAxis, sameShape } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { promote } from "../dtype.ts";
 
 /**
@@ -11,6 +11,7 @@ import { promote } from "../dtype.ts";
  * @throws {RangeError} If there is none, or shapes do not agree.
  */
 export function concat(tensors: readonly Tensor[], axis: number = 0): Tensor {
+  requireTensors("concat", tensors);
   const first = tensors[0];
   if (first === undefined) {
     throw new RangeError("concat: needs at least one tensor");
@@ -30,6 +31,15 @@ export function concat(tensors: readonly Tensor[], axis: number = 0): Tensor {
     .reduce((a, b) => promote("concat", a, b));
   const parts = tensors.map((x) => build.cast(nodeOf(x), dtype));
   return new Tensor(joinNodes(parts, at));
+}
+
+function requireTensors(operation: string, tensors: readonly Tensor[]): void {
+  if (!Array.isArray(tensors)) {
+    throw new TypeError(
+      `${operation}: not an array of tensors: got ${typeof tensors}: pass [a, b]`,
+    );
+  }
+  for (const x of tensors) requireTensor(operation, x);
 }
 
 /** Halves of halves, so that each element is chosen in few steps. */
@@ -65,6 +75,7 @@ function joinNodes(parts: readonly Node[], axis: number): Node {
  * @throws {RangeError} If there is none, or shapes differ.
  */
 export function stack(tensors: readonly Tensor[], axis: number = 0): Tensor {
+  requireTensors("stack", tensors);
   const first = tensors[0];
   if (first === undefined) {
     throw new RangeError("stack: needs at least one tensor");
@@ -91,6 +102,7 @@ export function split(
   sizes: number | readonly number[],
   axis: number = 0,
 ): Tensor[] {
+  requireTensor("split", x);
   const at = normalizeAxis("split", axis, x.shape);
   const extent = x.shape[at]!;
   const list = typeof sizes === "number" ? equalPieces(sizes, extent) : sizes;

@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { requireTensor, Tensor } from "../tensor.ts";
 import { floatNode } from "./_operands.ts";
 
 /** What {@link layerNorm} scales by. */
@@ -42,6 +42,7 @@ export interface LayerNormOptions {
  */
 export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
   const { weight, bias, axes = 1, eps = 1e-5 } = options;
+  requireTensor("layerNorm", x);
   if (!Number.isInteger(axes) || axes < 1 || axes > x.rank) {
     throw new RangeError(
       `layerNorm: axes must be 1 to ${x.rank}: got ${axes} for ${

@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import { promote } from "../dtype.ts";
 import { broadcastShapes, formatShape } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 
 /**
  * The matrix product over the last two axes; the others broadcast.
@@ -14,7 +14,7 @@ import { nodeOf, Tensor } from "../tensor.ts";
  * @returns `[..., rows, cols]`.
  * @throws {RangeError} If the inner sizes differ, an operand is a scalar, or
  * the other axes do not broadcast.
- * @throws {TypeError} If int32 meets uint32.
+ * @throws {TypeError} If int32 meets uint32, or an operand is a number.
  *
  * @example
  * ```ts
@@ -26,6 +26,7 @@ import { nodeOf, Tensor } from "../tensor.ts";
  * ```
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+  for (const operand of [a, b]) requireTensor("matmul", operand);
   if (a.rank === 0 || b.rank === 0) {
     throw new RangeError(
       `matmul: needs at least one axis: got ${formatShape(a.shape)} x ${

@@ -51,6 +51,11 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
  * @throws {RangeError} If `axes` does not name each axis once.
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  if (!Array.isArray(axes)) {
+    throw new TypeError(
+      `permute: the axes are an array: got ${String(axes)}: use [1, 0]`,
+    );
+  }
   const order = axes.map((axis) => normalizeAxis("permute", axis, x.shape));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new RangeError(
@@ -79,6 +84,7 @@ export function transpose(x: Tensor, a: number = -2, b: number = -1): Tensor {
  * @throws {RangeError} If the tensor does not broadcast to it.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  requireList("expand", shape);
   const lead = shape.length - x.rank;
   const full = shape.map((extent, axis) =>
     extent === -1 ? x.shape[axis - lead] ?? -1 : extent

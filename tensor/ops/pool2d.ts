@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { formatShape, sizeOf } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { like } from "./_operands.ts";
 import { type Pair, pairOf, windowCount } from "./conv2d.ts";
 
@@ -81,6 +81,7 @@ export function maxPool2d(
   size: Pair,
   options: PoolOptions = {},
 ): Tensor {
+  requireTensor("maxPool2d", x);
   // Less than all but -Infinity, which WGSL may assume never to occur.
   const seen = windowsOf(
     "maxPool2d",
@@ -126,6 +127,7 @@ export function avgPool2d(
   options: AvgPoolOptions = {},
 ): Tensor {
   const { countIncludePad = true, ...rest } = options;
+  requireTensor("avgPool2d", x);
   const values = x.cast("float32");
   const seen = windowsOf("avgPool2d", values, size, rest, 0);
   const rank = seen.shape.length;

@@ -3,7 +3,7 @@ import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import type { Reducer } from "../op.ts";
 import { formatShape, normalizeAxes, normalizeAxis, sizeOf } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { floatNode, like } from "./_operands.ts";
 import { stopGradient } from "./autograd.ts";
 import { isNaN } from "./compare.ts";
@@ -46,6 +46,25 @@ export interface ArgOptions {
   readonly keepDims?: boolean;
 }
 
+/**
+ * The axes that an operation runs over, counted from the front. A scalar counts
+ * as one element along an axis.
+ *
+ * @throws {TypeError} If it is no tensor, or the options are a bare axis.
+ */
+function axesOf(name: string, x: Tensor, options: ReduceOptions): number[] {
+  requireTensor(name, x);
+  if (typeof options !== "object") {
+    throw new TypeError(
+      `${name}: options must be an object: got ${String(options)}: use ` +
+        "{ axis, keepDims }",
+    );
+  }
+  if (x.rank > 0) return normalizeAxes(name, options.axis, x.shape);
+  normalizeAxes(name, options.axis, [1]);
+  return [];
+}
+
 function finish(
   node: Node,
   axes: readonly number[],
@@ -59,10 +78,12 @@ function finish(
 function reduction(
   name: string,
   reducer: Reducer,
-  node: Node,
+  x: Tensor,
   options: ReduceOptions,
+  convert: (node: Node) => Node = (node) => node,
 ): Tensor {
-  const axes = normalizeAxes(name, options.axis, node.shape);
+  const axes = axesOf(name, x, options);
+  const node = convert(nodeOf(x));
   const count = sizeOf(axes.map((axis) => node.shape[axis]!));
   const extreme = reducer === "max" || reducer === "min";
   if (extreme && count === 0 && node.dtype !== "bool") {
@@ -75,18 +96,22 @@ function reduction(
   return finish(build.reduce(reducer, node, axes), axes, options.keepDims);
 }
 
+function counted(node: Node): Node {
+  return node.dtype === "bool" ? build.cast(node, "int32") : node;
+}
+
+function asBool(node: Node): Node {
+  return build.cast(node, "bool");
+}
+
 /** Sums over axes; bool counts as int32. An empty sum is 0. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const node = nodeOf(x);
-  const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;
-  return reduction("sum", "sum", counted, options);
+  return reduction("sum", "sum", x, options, counted);
 }
 
 /** Multiplies over axes; bool counts as int32. An empty product is 1. */
 export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const node = nodeOf(x);
-  const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;
-  return reduction("prod", "prod", counted, options);
+  return reduction("prod", "prod", x, options, counted);
 }
 
 /**
@@ -95,7 +120,7 @@ export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
  * @throws {RangeError} If there is nothing to choose from.
  */
 export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return reduction("max", "max", nodeOf(x), options);
+  return reduction("max", "max", x, options);
 }
 
 /**
@@ -104,23 +129,23 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
  * @throws {RangeError} If there is nothing to choose from.
  */
 export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return reduction("min", "min", nodeOf(x), options);
+  return reduction("min", "min", x, options);
 }
 
 /** Whether any over axes is not 0. */
 export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return reduction("any", "max", build.cast(nodeOf(x), "bool"), options);
+  return reduction("any", "max", x, options, asBool);
 }
 
 /** Whether all over axes are not 0. */
 export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return reduction("all", "min", build.cast(nodeOf(x), "bool"), options);
+  return reduction("all", "min", x, options, asBool);
 }
 
 /** The mean over axes as float32; of nothing it is NaN. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = axesOf("mean", x, options);
   const node = floatNode(x);
-  const axes = normalizeAxes("mean", options.axis, node.shape);
   const count = sizeOf(axes.map((axis) => node.shape[axis]!));
   const total = build.reduce("sum", node, axes);
   // Not 0 / 0: a GPU may take that for 0.
@@ -148,8 +173,8 @@ function varianceOf(
   x: Tensor,
   options: VarianceOptions,
 ): Tensor {
+  const axes = axesOf(name, x, options);
   const node = floatNode(x);
-  const axes = normalizeAxes(name, options.axis, node.shape);
   const count = sizeOf(axes.map((axis) => node.shape[axis]!));
   const center = scaled(build.reduce("sum", node, axes), 1 / count);
   const apart = build.map("sub", [node, build.expand(center, node.shape)]);
@@ -169,8 +194,8 @@ export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
  * gradient where it is 0 is 0.
  */
 export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = axesOf("norm", x, options);
   const node = floatNode(x);
-  const axes = normalizeAxes("norm", options.axis, node.shape);
   const squares = build.reduce("sum", build.map("mul", [node, node]), axes);
   const result: Node = build.custom(
     build.map("sqrt", [squares]),
@@ -185,12 +210,18 @@ export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
   return finish(result, axes, options.keepDims);
 }
 
-/** `log Σ exp(x)` over axes, without overflow: the maximum is taken out first. */
+/**
+ * `log Σ exp(x)` over axes, without overflow: the maximum is taken out first.
+ * Over nothing it is -Infinity.
+ */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = axesOf("logSumExp", x, options);
   const node = floatNode(x);
-  const axes = normalizeAxes("logSumExp", options.axis, node.shape);
   const values = new Tensor(node);
   const over = { axis: axes, keepDims: true };
+  if (axes.some((axis) => x.shape[axis] === 0)) {
+    return finish(nodeOf(values.sum(over).log()), axes, options.keepDims);
+  }
   // Kept finite: an infinity less itself would be NaN.
   const top = stopGradient(max(values, over)).maximum(-3e38).minimum(3e38);
   const total = values.sub(top).exp().sum(over).log().add(top);
@@ -203,9 +234,10 @@ function arg(
   greatest: boolean,
   options: ArgOptions,
 ): Tensor {
-  const flat = options.axis === undefined;
+  axesOf(name, x, options);
+  const flat = options.axis === undefined || x.rank === 0;
   const values = flat ? x.reshape([-1]) : x;
-  const axis = normalizeAxis(name, options.axis ?? 0, values.shape);
+  const axis = flat ? 0 : normalizeAxis(name, options.axis!, values.shape);
   const node = x.dtype === "bool"
     ? build.cast(nodeOf(values), "int32")
     : nodeOf(values);

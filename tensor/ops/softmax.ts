@@ -1,7 +1,7 @@
 import * as build from "../graph/build.ts";
 import type { Node } from "../graph/node.ts";
 import { normalizeAxis } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { requireTensor, Tensor } from "../tensor.ts";
 import { floatNode, like } from "./_operands.ts";
 
 /** `x` less its maximum along an axis, which no gradient needs to pass. */
@@ -18,7 +18,7 @@ function shifted(node: Node, axis: number): Node {
  *
  * `exp(x_i) / Σ exp(x_j)`. A row of nothing but -Infinity gives NaN.
  *
- * @param x Logits of any shape.
+ * @param x Logits of any shape; a scalar counts as one element along an axis.
  * @param axis The axis that sums to one.
  * @returns Probabilities, in the shape of `x`.
  * @throws {RangeError} If the axis is out of range.
@@ -32,6 +32,8 @@ function shifted(node: Node, axis: number): Node {
  * ```
  */
 export function softmax(x: Tensor, axis: number = -1): Tensor {
+  requireTensor("softmax", x);
+  if (x.rank === 0) return softmax(x.reshape([1]), axis).reshape([]);
   const node = floatNode(x);
   const at = normalizeAxis("softmax", axis, node.shape);
   const powers = build.map("exp", [shifted(node, at)]);
@@ -59,6 +61,8 @@ export function softmax(x: Tensor, axis: number = -1): Tensor {
  * @throws {RangeError} If the axis is out of range.
  */
 export function logSoftmax(x: Tensor, axis: number = -1): Tensor {
+  requireTensor("logSoftmax", x);
+  if (x.rank === 0) return logSoftmax(x.reshape([1]), axis).reshape([]);
   const node = floatNode(x);
   const at = normalizeAxis("logSoftmax", axis, node.shape);
   const apart = shifted(node, at);

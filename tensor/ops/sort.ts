@@ -1,6 +1,6 @@
 import * as build from "../graph/build.ts";
 import { formatShape, normalizeAxis } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 
 /** How {@link sort} orders. */
 export interface SortOptions {
@@ -25,12 +25,22 @@ export interface Sorted {
 }
 
 /**
- * Sorts along an axis. Equal values keep their order, NaN comes last.
+ * Sorts along an axis. Equal values keep their order, NaN comes last. A scalar
+ * counts as one element along an axis.
  *
  * @throws {RangeError} If the axis is out of range.
  */
 export function sort(x: Tensor, options: SortOptions = {}): Sorted {
-  const at = normalizeAxis("sort", options.axis ?? -1, x.shape);
+  return sortAs("sort", x, options);
+}
+
+function sortAs(operation: string, x: Tensor, options: SortOptions): Sorted {
+  requireTensor(operation, x);
+  if (x.rank === 0) {
+    const { values, indices } = sortAs(operation, x.reshape([1]), options);
+    return { values: values.reshape([]), indices: indices.reshape([]) };
+  }
+  const at = normalizeAxis(operation, options.axis ?? -1, x.shape);
   return sortAxis(x, at, options.descending ?? false);
 }
 
@@ -53,8 +63,7 @@ function sortAxis(x: Tensor, at: number, descending: boolean): Sorted {
  * @throws {RangeError} If the axis is out of range.
  */
 export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
-  const at = normalizeAxis("argsort", options.axis ?? -1, x.shape);
-  return sortAxis(x, at, options.descending ?? false).indices;
+  return sortAs("argsort", x, options).indices;
 }
 
 /**
@@ -67,6 +76,7 @@ export function topK(
   k: number,
   options: { readonly axis?: number } = {},
 ): Sorted {
+  requireTensor("topK", x);
   const at = normalizeAxis("topK", options.axis ?? -1, x.shape);
   if (!Number.isInteger(k) || k < 0 || k > x.shape[at]!) {
     throw new RangeError(
@@ -86,6 +96,8 @@ export function topK(
  * @throws {RangeError} If the axis is out of range.
  */
 export function cumsum(x: Tensor, axis: number = -1): Tensor {
+  requireTensor("cumsum", x);
+  if (x.rank === 0) return cumsum(x.reshape([1]), axis).reshape([]);
   const at = normalizeAxis("cumsum", axis, x.shape);
   const node = nodeOf(x);
   const counted = x.dtype === "bool" ? build.cast(node, "int32") : node;

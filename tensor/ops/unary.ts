@@ -1,10 +1,11 @@
 import { isFloat } from "../dtype.ts";
 import { broadcast, cast, custom, map, parameter } from "../graph/build.ts";
 import type { MapOp, Node } from "../graph/node.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { floatNode, like, polynomial } from "./_operands.ts";
 
 function float(op: MapOp, x: Tensor): Tensor {
+  requireTensor(op, x);
   return new Tensor(map(op, [floatNode(x)]));
 }
 

@@ -140,7 +140,7 @@ Deno.test("tensor() refuses ragged nesting, other values and other sizes", () =>
     [
       () => tensor(Int32Array.of(1), { requiresGrad: true }),
       TypeError,
-      "asVariable: only float32 has gradients: got int32",
+      "tensor: only float32 has gradients: got int32",
     ],
   ];
   for (const [make, type, message] of cases) {
@@ -254,11 +254,11 @@ Deno.test("creation refuses shapes that are none", () => {
   assertThrows(
     () => zeros([2, -1]),
     RangeError,
-    "full: sizes must be whole numbers >= 0: got [2, -1]",
+    "zeros: sizes must be whole numbers >= 0: got [2, -1]",
   );
   assertThrows(
     () => ones([70000, 70000]),
     RangeError,
-    "full: too large: [70000, 70000] has more than 2^31 - 1 elements",
+    "ones: too large: [70000, 70000] has more than 2^31 - 1 elements",
   );
 });

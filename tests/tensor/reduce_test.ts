@@ -194,11 +194,27 @@ Deno.test("reductions refuse axes out of range or given twice", () => {
   for (const name of ["any", "all"] as const) {
     assertThrows(() => x[name]({ axis: -3 }), RangeError, `${name}: axis -3`);
   }
-  assertThrows(
-    () => zeros([]).sum({ axis: 0 }),
-    RangeError,
-    "sum: axis 0 is out of range: a scalar has no axes",
-  );
+  assertThrows(() => zeros([]).sum({ axis: 1 }), RangeError, "sum: axis 1");
+  assertThrows(() => zeros([]).argmax({ axis: -2 }), RangeError, "argmax: a");
+});
+
+deviceTest(
+  "sum() and argmax() of a scalar take it as one element",
+  async () => {
+    for (const axis of [0, -1]) {
+      const x = tensor(3);
+      await assertSame(x.sum({ axis }), 3);
+      await assertSame(x.mean({ axis, keepDims: true }), 3);
+      await assertSame(x.argmax({ axis }), 0);
+    }
+  },
+);
+
+deviceTest("logSumExp() of nothing is -Infinity", async () => {
+  assertEquals(await zeros([0]).logSumExp().item(), -Infinity);
+  const rows = zeros([0, 2]).logSumExp({ axis: 0, keepDims: true });
+  assertEquals(await rows.toArray(), [[-Infinity, -Infinity]]);
+  assertEquals(zeros([0, 2]).logSumExp({ axis: 1 }).shape, [0]);
 });
 
 deviceTest(

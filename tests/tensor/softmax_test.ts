@@ -81,6 +81,8 @@ deviceTest(
     assertEquals((await softmax(zeros([0, 3])).data()).length, 0);
     assertEquals((await softmax(zeros([3, 0])).data()).length, 0);
     await assertSame(softmax(tensor([[3]])), [[1]]);
+    await assertSame(softmax(tensor(3)), 1);
+    await assertSame(logSoftmax(tensor(3), 0), 0);
     assertEquals(softmax(tensor(Int32Array.of(1, 1))).dtype, "float32");
     await assertSame(softmax(tensor(Int32Array.of(1, 1))), [0.5, 0.5]);
     for (const [name, f] of Object.entries({ softmax, logSoftmax })) {
@@ -89,7 +91,7 @@ deviceTest(
         RangeError,
         `${name}: axis 2 is out of range for shape [4, 8]: use -2 to 1`,
       );
-      assertThrows(() => f(zeros([])), RangeError, "a scalar has no axes");
+      assertThrows(() => f(zeros([]), 1), RangeError, `${name}: axis 1`);
     }
   },
 );

@@ -140,11 +140,7 @@ Deno.test("sort(), argsort() and topK() refuse what does not fit", () => {
     RangeError,
     "sort: axis 2 is out of range for shape [2, 3]: use -2 to 1",
   );
-  assertThrows(
-    () => zeros([]).sort(),
-    RangeError,
-    "sort: axis -1 is out of range: a scalar has no axes",
-  );
+  assertThrows(() => zeros([]).sort({ axis: 1 }), RangeError, "sort: axis 1");
   assertThrows(() => x.argsort({ axis: -3 }), RangeError, "argsort: axis -3");
   for (const k of [4, -1, 1.5]) {
     assertThrows(
@@ -212,3 +208,14 @@ deviceTest("cumsum() takes views", async () => {
     cumsumReference(turned, 0),
   );
 });
+
+deviceTest(
+  "sort() and cumsum() of a scalar take it as one element",
+  async () => {
+    const { values, indices } = tensor(3).sort({ descending: true });
+    await assertSame(values, 3);
+    await assertSame(indices, 0);
+    await assertSame(tensor(3).argsort({ axis: 0 }), 0);
+    await assertSame(tensor(3).cumsum(), 3);
+  },
+);
