@@ -30,6 +30,7 @@ export type {
   Device,
   DeviceMemory,
   DeviceName,
+  Leak,
   MemoryInfo,
 } from "./device/device.ts";
 export {
@@ -40,3 +41,6 @@ export {
 } from "./device/session.ts";
 export { DeviceLostError } from "./device/webgpu_errors.ts";
 export { endStep, realize, realizeSync } from "./realize.ts";
+export * from "./compile/compile.ts";
+export * from "./host.ts";
+export { onWarning, type WarningHandler } from "./warnings.ts";

@@ -5,6 +5,7 @@
  */
 
 import type { DType, TensorData } from "./dtype.ts";
+import { noteOrigin } from "./device/leaks.ts";
 import {
   computeNow,
   currentDevice,
@@ -104,6 +105,7 @@ export class Tensor {
   constructor(node: unknown) {
     this.#shown = node as Node;
     this.#shown.handles++;
+    noteOrigin(this.#shown);
     if (this.#home === undefined) track(this);
   }
 
@@ -146,7 +148,7 @@ export class Tensor {
       },
       replace: (node) => {
         if (variables.has(this.#shown)) variables.set(node!, this);
-        this.#shown.handles--;
+        retire(this.#shown);
         this.#shown = node!;
         node!.handles++;
       },
@@ -198,22 +200,22 @@ export class Tensor {
 
   /** Sizes of the axes, outermost first. */
   get shape(): Shape {
-    return this.#node.shape;
+    return this.#shown.shape;
   }
 
   /** Number of axes. */
   get rank(): number {
-    return this.#node.shape.length;
+    return this.#shown.shape.length;
   }
 
   /** Number of elements. */
   get size(): number {
-    return sizeOf(this.#node.shape);
+    return sizeOf(this.#shown.shape);
   }
 
   /** Element type. */
   get dtype(): DType {
-    return this.#node.dtype;
+    return this.#shown.dtype;
   }
 
   /** Whether `backward()` of what is made from it reaches it. */

@@ -22,10 +22,12 @@ import type {
   DeviceMemory,
   DeviceName,
   Executable,
+  Leak,
 } from "./device.ts";
+import { LeakReport, type Lost, lostIf } from "./leaks.ts";
 
 /** Values on the host that no device has yet, as 32-bit words. */
-class HostStorage implements Storage {
+export class HostStorage implements Storage {
   readonly words: ArrayBufferView;
 
   constructor(words: ArrayBufferView) {
@@ -38,8 +40,10 @@ class HostStorage implements Storage {
 }
 
 /** Values on a device, shared by the nodes that show the same elements. */
-class DeviceStorage implements Storage {
+export class DeviceStorage implements Storage {
+  /** Where the values are. */
   readonly device: Device;
+  /** Their memory. */
   readonly buffer: DeviceBuffer;
   readonly byteLength: number;
   #references = 0;
@@ -50,10 +54,17 @@ class DeviceStorage implements Storage {
     this.byteLength = byteLength;
   }
 
+  /** Whether several nodes show it. */
+  get isShared(): boolean {
+    return this.#references > 1;
+  }
+
+  /** One node more shows it. */
   retain(): void {
     this.#references++;
   }
 
+  /** One less; without any the memory is given back. */
   release(): void {
     if (--this.#references === 0 && !this.device.closed) {
       this.device.backend.free(this.buffer);
@@ -62,10 +73,12 @@ class DeviceStorage implements Storage {
 }
 
 // A node that was dropped without being freed gives its memory back here.
-const collected = new FinalizationRegistry<DeviceStorage>((storage) => {
-  storage.release();
-  storage.device.countCollected();
-});
+const collected = new FinalizationRegistry<[DeviceStorage, Lost]>(
+  ([storage, lost]) => {
+    storage.release();
+    storage.device.countCollected(lost);
+  },
+);
 
 /** A node whose values are given, as 32-bit words of its type. */
 export function hostSource(
@@ -157,7 +170,7 @@ export class Device implements PublicDevice {
   closed = false;
   readonly #planning: PlanningOptions;
   readonly #plans = new Map<string, PreparedPlan>();
-  #collected = 0;
+  readonly #leaks = new LeakReport();
 
   /** Wraps what runs the kernels. */
   constructor(backend: Backend, planning: PlanningOptions = {}) {
@@ -182,12 +195,34 @@ export class Device implements PublicDevice {
 
   /** Memory in use. */
   memory(): DeviceMemory {
-    return { ...this.backend.memory(), collected: this.#collected };
+    return { ...this.backend.memory(), collected: this.#leaks.count };
+  }
+
+  /** What the garbage collector found. */
+  leaks(): Leak[] {
+    return this.#leaks.list();
   }
 
   /** Counts a tensor that the garbage collector found. */
-  countCollected(): void {
-    this.#collected++;
+  countCollected(lost: Lost): void {
+    this.#leaks.add(lost);
+  }
+
+  /** Its name, the hardware and the memory in use. */
+  toString(): string {
+    const { buffers, bytes } = this.memory();
+    const use = this.closed ? "closed" : `${buffers} buffers, ${bytes} bytes`;
+    return `Device(${this.name}, ${this.adapter}, ${use})`;
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** What `console.log` shows on Node.js. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /** Frees everything and ends the device's threads; its tensors are gone. */
@@ -211,6 +246,12 @@ export class Device implements PublicDevice {
   /** The kernels that a graph runs as, without running them. */
   plan(nodes: readonly Node[]): Plan {
     return this.#prepare(signatureOf(nodes));
+  }
+
+  /** Plans a graph for this device; nothing is made ready or kept. */
+  planOf(signature: Signature): Plan {
+    const { maxBuffers, minRows } = this.backend.limits;
+    return planOf(signature, { ...this.#planning, maxBuffers, minRows });
   }
 
   /** Computes nodes that have no values yet, in one go. */
@@ -250,10 +291,28 @@ export class Device implements PublicDevice {
     return this.backend.readSync?.(buffer, bytes);
   }
 
+  /** Computes a node if need be and gives its memory here. */
+  storageOf(node: Node): DeviceStorage {
+    if (node.storage === undefined) this.compute([node]);
+    return this.#sourceStorage(node);
+  }
+
+  /** A node that shows a storage. */
+  nodeFor(
+    storage: DeviceStorage,
+    shape: Shape,
+    dtype: DType,
+    needsGrad: boolean = false,
+  ): Node {
+    const node = new Node({ kind: "source" }, [], shape, dtype, needsGrad);
+    this.#adopt(node, storage);
+    return node;
+  }
+
   #adopt(node: Node, storage: DeviceStorage): void {
     storage.retain();
     node.storage = storage;
-    collected.register(node, storage, node);
+    collected.register(node, [storage, lostIf(node)], node);
   }
 
   #upload(node: Node): void {
@@ -270,12 +329,7 @@ export class Device implements PublicDevice {
       // Moves to the end: the front of the map is the least recently used.
       this.#plans.delete(key);
     } else {
-      const { maxBuffers, minRows } = this.backend.limits;
-      const made = planOf(signature, {
-        ...this.#planning,
-        maxBuffers,
-        minRows,
-      });
+      const made = this.planOf(signature);
       const executables = made.steps.map((step) =>
         this.backend.prepare(step.kernel)
       );

@@ -7,6 +7,7 @@
 import type { Node } from "../graph/node.ts";
 import { currentTrace } from "../graph/trace.ts";
 import type { Device as PublicDevice, DeviceName } from "./device.ts";
+import { noteOrigins } from "./leaks.ts";
 import { Device, freeNode } from "./runtime.ts";
 import { openWasm } from "./wasm.ts";
 import { openWebgpu } from "./webgpu.ts";
@@ -19,6 +20,12 @@ export interface DeviceOptions {
    * @default the processor's
    */
   readonly threads?: number;
+  /**
+   * Whether `device.leaks()` names the lines that made the tensors. It makes
+   * each of them a few µs slower.
+   * @default false
+   */
+  readonly trackLeaks?: boolean;
 }
 
 let current: Device | undefined;
@@ -35,9 +42,10 @@ let retired: Node[] = [];
  * else `auto`. Tensors stay on the device that computed them.
  *
  * @param name Which device; `auto` to let the machine decide.
- * @param options Threads.
+ * @param options Threads, and whether leaks are tracked.
  * @returns The device, open until `close()`.
- * @throws {RangeError} If the name is not one of the three.
+ * @throws {RangeError} If the name is not one of the three, or threads is not a
+ * whole number from 1.
  * @throws {Error} If `webgpu` is asked for and there is no adapter.
  *
  * @example Computing on the processor
@@ -54,7 +62,14 @@ export async function openDevice(
   name?: DeviceName | "auto",
   options: DeviceOptions = {},
 ): Promise<PublicDevice> {
+  const { threads, trackLeaks = false } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new RangeError(
+      `openDevice: threads must be a whole number from 1: got ${threads}`,
+    );
+  }
   const wanted = name ?? deviceFromEnvironment() ?? "auto";
+  if (trackLeaks) noteOrigins(true);
   current = await open(wanted, options);
   return current;
 }

@@ -9,15 +9,21 @@ import type { DType } from "../dtype.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import { Node, type Storage } from "./node.ts";
 
+/**
+ * The node that has the values of a run: that of an argument by its number, or
+ * of what the function names outside of itself.
+ */
+export type Origin = number | (() => Node);
+
 /** Stands for values that each run brings along. */
 export class Placeholder implements Storage {
   readonly byteLength: number;
-  /** The node that has the values of this run. */
-  readonly resolve: (args: readonly Node[]) => Node;
+  /** Where they come from. */
+  readonly origin: Origin;
 
-  constructor(byteLength: number, resolve: (args: readonly Node[]) => Node) {
+  constructor(byteLength: number, origin: Origin) {
     this.byteLength = byteLength;
-    this.resolve = resolve;
+    this.origin = origin;
   }
 }
 
@@ -26,10 +32,10 @@ export function placeholder(
   shape: Shape,
   dtype: DType,
   needsGrad: boolean,
-  resolve: (args: readonly Node[]) => Node,
+  origin: Origin,
 ): Node {
   const node = new Node({ kind: "source" }, [], shape, dtype, needsGrad);
-  node.storage = new Placeholder(4 * sizeOf(shape), resolve);
+  node.storage = new Placeholder(4 * sizeOf(shape), origin);
   return node;
 }
 

@@ -1,0 +1,275 @@
+/**
+ * A graph that a device runs again and again, on memory of its own.
+ *
+ * @module
+ */
+
+import { BYTES_PER_ELEMENT, encode } from "../dtype.ts";
+import type { Node } from "../graph/node.ts";
+import { type Cell, Placeholder } from "../graph/trace.ts";
+import { planOf } from "../kernel/plan.ts";
+import type { Signature } from "../kernel/program.ts";
+import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
+import { sizeOf } from "../shape.ts";
+import type { DeviceBuffer, Recording } from "./device.ts";
+import { type Device, DeviceStorage, HostStorage } from "./runtime.ts";
+
+/** What a graph is made into a replay of. */
+export interface ReplaySource {
+  /** The graph; its roots are results and new values of cells. */
+  readonly signature: Signature;
+  /** The cell that each root is the new value of, or undefined for a result. */
+  readonly cells: readonly (Cell | undefined)[];
+  /** What the host does before each run. */
+  readonly actions: readonly (Node | (() => void))[];
+}
+
+/** Bytes that a replay needs. */
+export interface ReplayMemory {
+  /** Arguments. */
+  readonly inputs: number;
+  /** Tensors that the function reads or replaces: parameters and the like. */
+  readonly state: number;
+  /** What is computed on the way, in memory that is used again and again. */
+  readonly intermediates: number;
+  /** What a run returns, and new values that could not be put in place. */
+  readonly results: number;
+  /** All together. */
+  readonly peak: number;
+}
+
+/** Plans a graph for a device. */
+export function planReplay(device: Device, source: ReplaySource): ReplayPlan {
+  const { signature, cells } = source;
+  const slots = new Map<unknown, number>();
+  signature.sources.forEach(({ storage }, slot) => slots.set(storage, slot));
+  const replaces = cells.map((cell) =>
+    cell?.kind === "tensor" ? slots.get(cell.before!.storage) : undefined
+  );
+  return replayPlanOf(device.planOf(signature), { replaces });
+}
+
+/** The bytes of a plan. */
+export function memoryOf(
+  { signature }: ReplaySource,
+  plan: ReplayPlan,
+): ReplayMemory {
+  const bytes = (size: number) => Math.max(size, 1) * BYTES_PER_ELEMENT;
+  let [inputs, state, intermediates, results] = [0, 0, 0, 0];
+  for (const { storage, shape } of signature.sources) {
+    const size = bytes(sizeOf(shape));
+    const isArgument = storage instanceof Placeholder &&
+      typeof storage.origin === "number";
+    if (isArgument) inputs += size;
+    else state += size;
+  }
+  for (const size of plan.blocks) intermediates += bytes(size);
+  plan.places.forEach(({ kind }, number) => {
+    if (kind === "result") results += bytes(plan.sizes[number]!);
+  });
+  const peak = inputs + state + intermediates + results;
+  return { inputs, state, intermediates, results, peak };
+}
+
+/** Runs a graph again and again. */
+export class Replay {
+  /** How it runs. */
+  readonly plan: ReplayPlan;
+  /** What it needs. */
+  readonly memory: ReplayMemory;
+  readonly #device: Device;
+  readonly #source: ReplaySource;
+  readonly #params: Uint32Array;
+  /** What the host does, in order. */
+  readonly #actions: readonly (() => void)[];
+  /** Which sources are overwritten, by the cell that they belong to. */
+  readonly #overwritten = new Map<number, Cell>();
+  readonly #buffers: DeviceBuffer[];
+  /** Buffers that are results, by number. */
+  readonly #results: readonly number[];
+  /** Buffers of each source, by slot. */
+  readonly #bySlot: readonly (readonly number[])[];
+  /** Memory for arguments that come from the host, by slot. */
+  readonly #inputs = new Map<number, DeviceBuffer>();
+  readonly #storages: DeviceStorage[] = [];
+  readonly #blocks: DeviceBuffer[] = [];
+  #recording: Recording | undefined;
+
+  /** Plans; memory is taken by the first run. */
+  constructor(device: Device, source: ReplaySource) {
+    this.#device = device;
+    this.#source = source;
+    this.plan = planReplay(device, source);
+    this.memory = memoryOf(source, this.plan);
+    const { signature, cells, actions } = source;
+    const { places, roots } = this.plan;
+    this.#buffers = new Array(places.length);
+    this.#results = places.flatMap(({ kind }, number) =>
+      kind === "result" ? [number] : []
+    );
+    this.#bySlot = signature.sources.map((_, slot) =>
+      places.flatMap((place, number) =>
+        place.kind === "source" && place.slot === slot ? [number] : []
+      )
+    );
+    roots.forEach((number, root) => {
+      const place = places[number]!;
+      const cell = cells[root];
+      if (cell && place.kind === "source") {
+        this.#overwritten.set(place.slot, cell);
+      }
+    });
+    this.#params = Uint32Array.from(
+      signature.params,
+      ({ op, dtype }) => op.kind === "const" ? encode(op.value, dtype) : 0,
+    );
+    const slots = new Map(signature.params.map((node, slot) => [node, slot]));
+    this.#actions = actions.flatMap((action) => {
+      if (typeof action === "function") return [action];
+      const slot = slots.get(action);
+      if (slot === undefined || action.op.kind !== "const") return [];
+      const { dtype, op: { read } } = action as Node & {
+        readonly op: { readonly read?: () => number };
+      };
+      return [() => void (this.#params[slot] = encode(read!(), dtype))];
+    });
+  }
+
+  /** Runs once; gives the node of each root that is no cell's new value. */
+  run(args: readonly Node[]): Node[] {
+    const device = this.#device;
+    const { backend } = device;
+    const { plan } = this;
+    const recording = this.#recording ??= this.#record();
+    this.#bind(args);
+    const taken: DeviceBuffer[] = [];
+    try {
+      for (const number of this.#results) {
+        const made = backend.allocate(bytesOf(plan.sizes[number]!));
+        taken.push(made);
+        this.#buffers[number] = made;
+      }
+      for (const action of this.#actions) action();
+      backend.replay(recording, this.#buffers, this.#params);
+      for (const { from, to } of plan.copies) {
+        const [source, target] = [this.#buffers[from]!, this.#buffers[to]!];
+        backend.copy(source, target, bytesOf(plan.sizes[to]!));
+      }
+    } catch (error) {
+      for (const buffer of taken) backend.free(buffer);
+      throw error;
+    }
+    backend.flush();
+    return this.#deliver();
+  }
+
+  /** Gives the memory back. */
+  dispose(): void {
+    const { backend, closed } = this.#device;
+    if (closed) return;
+    if (this.#recording) backend.discard(this.#recording);
+    this.#recording = undefined;
+    for (const buffer of this.#blocks) backend.free(buffer);
+    for (const buffer of this.#inputs.values()) backend.free(buffer);
+    this.#blocks.length = 0;
+    this.#inputs.clear();
+  }
+
+  #record(): Recording {
+    const { backend } = this.#device;
+    const { plan } = this;
+    try {
+      for (const size of plan.blocks) {
+        this.#blocks.push(backend.allocate(bytesOf(size)));
+      }
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+    plan.places.forEach((place, number) => {
+      if (place.kind === "block") {
+        this.#buffers[number] = this.#blocks[place.block]!;
+      }
+    });
+    return backend.record(
+      plan.steps.map(({ kernel, buffers, params }) => ({
+        executable: backend.prepare(kernel),
+        buffers,
+        params,
+      })),
+    );
+  }
+
+  /** Finds the memory of all sources in this run. */
+  #bind(args: readonly Node[]): void {
+    const { sources } = this.#source.signature;
+    for (let slot = 0; slot < sources.length; slot++) {
+      const source = sources[slot]!;
+      let buffer: DeviceBuffer | undefined;
+      if (source.storage instanceof Placeholder) {
+        const { origin } = source.storage;
+        const node = typeof origin === "number" ? args[origin]! : origin();
+        if (typeof origin === "number") buffer = this.#upload(slot, node);
+        buffer ??= this.#storage(slot, node).buffer;
+      } else buffer = this.#storage(slot, source).buffer;
+      for (const number of this.#bySlot[slot]!) this.#buffers[number] = buffer;
+    }
+  }
+
+  /** Values of the host go to one place; they are not kept for other uses. */
+  #upload(slot: number, node: Node): DeviceBuffer | undefined {
+    if (!(node.storage instanceof HostStorage)) return undefined;
+    const { backend } = this.#device;
+    const { words } = node.storage;
+    let buffer = this.#inputs.get(slot);
+    if (!buffer) {
+      buffer = backend.allocate(Math.max(words.byteLength, BYTES_PER_ELEMENT));
+      this.#inputs.set(slot, buffer);
+    }
+    backend.write(buffer, words);
+    return buffer;
+  }
+
+  #storage(slot: number, node: Node): DeviceStorage {
+    const device = this.#device;
+    let storage = device.storageOf(node);
+    const cell = this.#overwritten.get(slot);
+    if (cell && (storage.isShared || node.used || node.handles > 1)) {
+      // Others look at these values: they keep them.
+      const { backend } = device;
+      const { byteLength } = storage;
+      const own = new DeviceStorage(
+        device,
+        backend.allocate(bytesOf(byteLength / BYTES_PER_ELEMENT)),
+        byteLength,
+      );
+      backend.copy(storage.buffer, own.buffer, byteLength);
+      storage = own;
+      cell.replace(device.nodeFor(own, node.shape, node.dtype, node.needsGrad));
+    }
+    return this.#storages[slot] = storage;
+  }
+
+  #deliver(): Node[] {
+    const device = this.#device;
+    const { signature, cells } = this.#source;
+    const { places, roots, sizes } = this.plan;
+    const nodes: Node[] = [];
+    roots.forEach((number, root) => {
+      const cell = cells[root];
+      if (places[number]!.kind === "source") return;
+      const { shape, dtype } = signature.roots[root]!;
+      const bytes = sizes[number]! * BYTES_PER_ELEMENT;
+      const made = new DeviceStorage(device, this.#buffers[number]!, bytes);
+      const needsGrad = cell?.kind === "tensor" && cell.before!.needsGrad;
+      const node = device.nodeFor(made, shape, dtype, needsGrad);
+      if (cell) cell.replace(node);
+      else nodes.push(node);
+    });
+    return nodes;
+  }
+}
+
+function bytesOf(size: number): number {
+  return Math.max(size, 1) * BYTES_PER_ELEMENT;
+}

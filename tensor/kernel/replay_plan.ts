@@ -1,0 +1,264 @@
+/**
+ * A plan that runs again and again: what it computes on the way lies in a few
+ * blocks of memory that it owns, and values that it replaces are overwritten
+ * where they lie.
+ *
+ * @module
+ */
+
+import type { BufferSlot, Kernel } from "./kernel.ts";
+import { canOverwrite } from "./overwrite.ts";
+import type { Plan, Step } from "./plan.ts";
+
+/** Where the values of a numbered buffer are. */
+export type Place =
+  /** The source of a slot; also what replaces it, where that is possible. */
+  | { readonly kind: "source"; readonly slot: number }
+  /** A block that the plan owns. */
+  | { readonly kind: "block"; readonly block: number }
+  /** Memory of a result, new in each run. */
+  | { readonly kind: "result" };
+
+/** A root whose buffer other roots have too: it gets a copy. */
+export interface Copy {
+  /** The buffer that holds the values. */
+  readonly from: number;
+  /** The result's. */
+  readonly to: number;
+}
+
+/** How a program runs again and again. */
+export interface ReplayPlan {
+  /** In order. */
+  readonly steps: readonly Step[];
+  /** Elements of each buffer. */
+  readonly sizes: readonly number[];
+  /** Where each buffer lies. */
+  readonly places: readonly Place[];
+  /** Elements of the blocks that the plan owns. */
+  readonly blocks: readonly number[];
+  /** What is copied after the steps. */
+  readonly copies: readonly Copy[];
+  /** The buffer of each root: a result, or the source that it replaces. */
+  readonly roots: readonly number[];
+}
+
+/** What a plan is made for. */
+export interface ReplayOptions {
+  /** The source that a root replaces, or undefined for a result. */
+  readonly replaces: readonly (number | undefined)[];
+  /**
+   * Whether results may be written where inputs lie.
+   * @default true
+   */
+  readonly inPlace?: boolean;
+}
+
+/** Finds an order, overwrites what can be, and shares memory. */
+export function replayPlanOf(plan: Plan, options: ReplayOptions): ReplayPlan {
+  return new Planner(plan, options).run();
+}
+
+class Planner {
+  readonly #plan: Plan;
+  readonly #options: ReplayOptions;
+  readonly #sizes: number[];
+  /** Steps that must come before each step. */
+  readonly #before: Set<number>[];
+  readonly #writer = new Map<number, number>();
+  readonly #readers = new Map<number, Set<number>>();
+  /** The buffer whose memory a buffer takes over. */
+  readonly #over = new Map<number, number>();
+
+  constructor(plan: Plan, options: ReplayOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#sizes = plan.buffers.map(({ size }) => size);
+    this.#before = plan.steps.map(() => new Set());
+    plan.steps.forEach((step, at) => {
+      step.buffers.forEach((number, slot) => {
+        if (step.kernel.buffers[slot]!.output) this.#writer.set(number, at);
+        else this.#readersOf(number).add(at);
+      });
+    });
+    for (const [number, readers] of this.#readers) {
+      const writer = this.#writer.get(number);
+      if (writer === undefined) continue;
+      for (const reader of readers) this.#before[reader]!.add(writer);
+    }
+  }
+
+  run(): ReplayPlan {
+    const { buffers } = this.#plan;
+    const places: (Place | undefined)[] = buffers.map(({ source }) =>
+      source === undefined ? undefined : { kind: "source", slot: source }
+    );
+    const copies: Copy[] = [];
+    const taken = new Set<number>();
+    const roots = this.#plan.roots.map((number, root) => {
+      const slot = this.#options.replaces[root];
+      if (places[number] === undefined && !taken.has(number)) {
+        taken.add(number);
+        if (slot !== undefined && this.#replaces(number, slot)) {
+          places[number] = { kind: "source", slot };
+        } else places[number] = { kind: "result" };
+        return number;
+      }
+      const to = this.#sizes.push(this.#sizes[number]!) - 1;
+      places[to] = { kind: "result" };
+      copies.push({ from: number, to });
+      return to;
+    });
+    const order = this.#order();
+    const blocks = this.#share(order, places);
+    return {
+      steps: order.map((at) => this.#stepAt(at)),
+      sizes: this.#sizes,
+      places: places as Place[],
+      blocks,
+      copies,
+      roots,
+    };
+  }
+
+  #readersOf(number: number): Set<number> {
+    let readers = this.#readers.get(number);
+    if (!readers) this.#readers.set(number, readers = new Set());
+    return readers;
+  }
+
+  /** Lets a buffer take over a source's memory, if nobody reads that later. */
+  #replaces(number: number, slot: number): boolean {
+    const { buffers, roots } = this.#plan;
+    if (this.#options.inPlace === false) return false;
+    const old = buffers.findIndex(({ source }) => source === slot);
+    const writer = this.#writer.get(number)!;
+    if (old < 0) return true;
+    // What is a result itself is still read after the last step.
+    if (roots.includes(old)) return false;
+    const readers = this.#readersOf(old);
+    if (readers.has(writer) && !this.#mayOverwrite(writer, old, number)) {
+      return false;
+    }
+    for (const reader of readers) {
+      if (reader !== writer && this.#precedes(writer, reader)) return false;
+    }
+    for (const reader of readers) {
+      if (reader !== writer) this.#before[writer]!.add(reader);
+    }
+    if (readers.has(writer)) this.#over.set(number, old);
+    return true;
+  }
+
+  #mayOverwrite(at: number, old: number, fresh: number): boolean {
+    const { kernel, buffers } = this.#plan.steps[at]!;
+    return canOverwrite(kernel, buffers.indexOf(old), buffers.indexOf(fresh));
+  }
+
+  /** Whether a step has to come before another. */
+  #precedes(first: number, then: number): boolean {
+    const seen = new Set<number>();
+    const todo = [then];
+    for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+      if (at === first) return true;
+      if (seen.has(at)) continue;
+      seen.add(at);
+      todo.push(...this.#before[at]!);
+    }
+    return false;
+  }
+
+  /** The order of the plan, but for steps that now have to wait. */
+  #order(): number[] {
+    const order: number[] = [];
+    const placed = new Set<number>();
+    const place = (first: number) => {
+      const todo = [first];
+      while (todo.length > 0) {
+        const at = todo.at(-1)!;
+        const missing = [...this.#before[at]!].filter((b) => !placed.has(b));
+        if (missing.length > 0 && !placed.has(at)) {
+          todo.push(...missing);
+          continue;
+        }
+        todo.pop();
+        if (placed.has(at)) continue;
+        placed.add(at);
+        order.push(at);
+      }
+    };
+    this.#plan.steps.forEach((_, at) => place(at));
+    return order;
+  }
+
+  /** Gives what is left blocks: those whose times do not overlap share one. */
+  #share(order: readonly number[], places: (Place | undefined)[]): number[] {
+    const position = new Map(order.map((at, position) => [at, position]));
+    const lives = this.#plan.buffers.flatMap((_, number) => {
+      if (places[number] !== undefined) return [];
+      const writer = this.#writer.get(number);
+      if (writer === undefined) return [];
+      const start = position.get(writer)!;
+      let end = start;
+      for (const reader of this.#readersOf(number)) {
+        end = Math.max(end, position.get(reader)!);
+      }
+      return [{ number, start, end, size: this.#sizes[number]! }];
+    });
+    // The largest first: the small ones find room in their blocks.
+    lives.sort((a, b) => b.size - a.size || a.start - b.start);
+    const blocks: { size: number; lives: typeof lives }[] = [];
+    for (const life of lives) {
+      let block = blocks.findIndex((candidate) =>
+        candidate.lives.every((other) => this.#fits(order, life, other))
+      );
+      if (block < 0) block = blocks.push({ size: life.size, lives: [] }) - 1;
+      for (const other of blocks[block]!.lives) {
+        const [first, then] = life.start < other.start
+          ? [life, other]
+          : [other, life];
+        if (first.end === then.start) this.#over.set(then.number, first.number);
+      }
+      blocks[block]!.lives.push(life);
+      places[life.number] = { kind: "block", block };
+    }
+    return blocks.map(({ size }) => size);
+  }
+
+  /** Whether two buffers can share memory. */
+  #fits(order: readonly number[], a: Life, b: Life): boolean {
+    if (a.end < b.start || b.end < a.start) return true;
+    if (this.#options.inPlace === false) return false;
+    const [first, then] = a.start < b.start ? [a, b] : [b, a];
+    const at = order[then.start]!;
+    const { buffers } = this.#plan.steps[at]!;
+    // Each memory is overwritten by one buffer, and by one at a time.
+    const free = !this.#over.has(then.number) &&
+      ![...this.#over].some(([by, old]) =>
+        old === first.number && buffers.includes(by)
+      );
+    return first.start < then.start && first.end === then.start && free &&
+      this.#mayOverwrite(at, first.number, then.number);
+  }
+
+  #stepAt(at: number): Step {
+    const step = this.#plan.steps[at]!;
+    const { kernel, buffers } = step;
+    if (!buffers.some((number) => this.#over.has(number))) return step;
+    const slots = kernel.buffers.map((slot, position): BufferSlot => {
+      const old = this.#over.get(buffers[position]!);
+      const overwrites = slot.output && old !== undefined
+        ? buffers.indexOf(old)
+        : -1;
+      return overwrites < 0 ? slot : { ...slot, overwrites };
+    });
+    return { ...step, kernel: { ...kernel, buffers: slots } as Kernel };
+  }
+}
+
+interface Life {
+  readonly number: number;
+  readonly start: number;
+  readonly end: number;
+  readonly size: number;
+}
