@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { DType } from "../dtype.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import type { Shape } from "../shape.ts";
 
 /** Names a device: a GPU through WebGPU, or WebAssembly on the processor. */
 export type DeviceName = "webgpu" | "wasm";
@@ -27,6 +29,20 @@ export interface DeviceMemory extends MemoryInfo {
   readonly collected: number;
 }
 
+/** Tensors alike that no scope freed and the garbage collector found. */
+export interface Leak {
+  /** Their shape. */
+  readonly shape: Shape;
+  /** Their type. */
+  readonly dtype: DType;
+  /** How many were found. */
+  readonly count: number;
+  /** The bytes that they took, all together. */
+  readonly bytes: number;
+  /** The line that made them, if the device was opened with `trackLeaks`. */
+  readonly madeAt?: string;
+}
+
 /** A GPU or the processor, with the tensors that were computed on it. */
 export interface Device extends Disposable {
   /** Which kind. */
@@ -37,6 +53,12 @@ export interface Device extends Disposable {
   readonly lost: Promise<string>;
   /** Counts of buffers and bytes. */
   memory(): DeviceMemory;
+  /**
+   * What `memory().collected` counts, by shape, type and line, the most bytes
+   * first: tensors that were left to the garbage collector, which runs when it
+   * likes. A `Scope` around a training step frees them at its end instead.
+   */
+  leaks(): Leak[];
   /** Resolves when all work is done. */
   finish(): Promise<void>;
   /** Frees everything and ends the device's threads; its tensors are gone. */

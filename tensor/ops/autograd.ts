@@ -8,7 +8,7 @@ import {
   withoutGrad,
 } from "../graph/node.ts";
 import { formatShape, sameShape } from "../shape.ts";
-import { nodeOf, Tensor } from "../tensor.ts";
+import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
 import { requireType } from "./_operands.ts";
 
 /** The same values; no gradient flows back through them. */
@@ -56,17 +56,29 @@ export type ScalarFunction = (...inputs: Tensor[]) => Tensor;
 export function valueAndGrad(
   f: ScalarFunction,
 ): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
+  return differentiate("valueAndGrad", f);
+}
+
+function differentiate(
+  operation: string,
+  f: ScalarFunction,
+): (...inputs: Tensor[]) => { value: Tensor; grads: Tensor[] } {
+  if (typeof f !== "function") {
+    throw new TypeError(`${operation}: not a function: got ${typeof f}`);
+  }
   return (...inputs) => {
     for (const input of inputs) {
-      requireType("grad", input, ["float32"], "cast it first");
+      requireTensor(operation, input);
+      requireType(operation, input, ["float32"], "cast it first");
     }
     const leaves = withGrad(() =>
       inputs.map((input) => fence(nodeOf(input), true))
     );
     const value = withGrad(() => f(...leaves.map((leaf) => new Tensor(leaf))));
+    requireTensor(`${operation}: the result`, value);
     if (value.size !== 1) {
       throw new RangeError(
-        `grad: the result is not a scalar: got shape ${
+        `${operation}: the result is not a scalar: got shape ${
           formatShape(value.shape)
         }`,
       );
@@ -98,7 +110,7 @@ export function valueAndGrad(
  * ```
  */
 export function grad(f: ScalarFunction): (...inputs: Tensor[]) => Tensor {
-  const both = valueAndGrad(f);
+  const both = differentiate("grad", f);
   return (...inputs) => both(...inputs).grads[0]!;
 }
 

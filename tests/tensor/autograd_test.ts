@@ -1,4 +1,5 @@
 import {
+  arange,
   checkpoint,
   conv2d,
   custom,
@@ -256,13 +257,37 @@ deviceTest("valueAndGrad() gives one gradient for each argument", async () => {
 });
 
 Deno.test("grad() and valueAndGrad() refuse results that are not a scalar", () => {
-  for (const f of [grad, valueAndGrad]) {
+  for (const [name, f] of Object.entries({ grad, valueAndGrad })) {
     assertThrows(
       () => f((x) => x!.mul(2))(tensor([1, 2])),
       RangeError,
-      "grad: the result is not a scalar: got shape [2]",
+      `${name}: the result is not a scalar: got shape [2]`,
+    );
+    assertThrows(
+      () => f((x) => x!.sum())(arange(3)),
+      TypeError,
+      `${name}: needs float32: got int32`,
     );
   }
+});
+
+Deno.test("grad() refuses what is no tensor and no function", () => {
+  const three = 3 as unknown as Tensor;
+  assertThrows(
+    () => grad((x) => x!.sum())(three),
+    TypeError,
+    "grad: not a tensor: got the number 3: make one with tensor()",
+  );
+  assertThrows(
+    () => grad(() => three)(tensor(1)),
+    TypeError,
+    "grad: the result: not a tensor: got the number 3",
+  );
+  assertThrows(
+    () => valueAndGrad(three as unknown as () => Tensor),
+    TypeError,
+    "valueAndGrad: not a function: got number",
+  );
 });
 
 deviceTest(
