@@ -19,13 +19,22 @@ import type {
   Recording,
 } from "./device.ts";
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
-import { BufferPool, WebgpuBuffer } from "./webgpu_buffers.ts";
+import { BufferPool, ownBlock, ownBuffer } from "./webgpu_buffers.ts";
 import { forgetOldest } from "./webgpu_cache.ts";
 import { Failures } from "./webgpu_errors.ts";
+import {
+  checkAliases,
+  ownExecutable,
+  WebgpuExecutable,
+} from "./webgpu_executable.ts";
 import { provenFeatures } from "./webgpu_features.ts";
-import { type Pipeline, Pipelines } from "./webgpu_pipelines.ts";
+import { Idle } from "./webgpu_idle.ts";
+import { Pipelines } from "./webgpu_pipelines.ts";
+import { timeRuns } from "./webgpu_profile.ts";
 import { type Bindable, Recorder } from "./webgpu_recorder.ts";
-import { type TextureBlock, TexturePool } from "./webgpu_textures.ts";
+import { WebgpuRecording } from "./webgpu_recording.ts";
+import { TemporaryPool } from "./webgpu_temporaries.ts";
+import { TexturePool } from "./webgpu_textures.ts";
 
 export { DeviceLostError } from "./webgpu_errors.ts";
 
@@ -53,25 +62,10 @@ export interface WebgpuOptions {
   readonly lower?: (kernel: Kernel, limits: ShaderLimits) => Program;
 }
 
-/** A kernel with its pipelines. */
-class WebgpuExecutable implements Executable {
-  readonly kernel: Kernel;
-  readonly program: Program;
-  readonly pipelines: readonly Pipeline[];
-
-  constructor(
-    kernel: Kernel,
-    program: Program,
-    pipelines: readonly Pipeline[],
-  ) {
-    this.kernel = kernel;
-    this.program = program;
-    this.pipelines = pipelines;
-  }
-}
-
 /** Kernels kept: those not asked for again go first. */
 const MOST_PROGRAMS = 4096;
+/** Replays that may be under way before {@link WebgpuBackend.ready} waits. */
+const MOST_REPLAYS = 3;
 /** Bytes kept for reuse when little is in use. */
 const KEEP_BYTES = 64 * 1024 * 1024;
 
@@ -91,7 +85,11 @@ export class WebgpuBackend implements Backend {
   readonly #textures: TexturePool;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
+  readonly #temporaries: TemporaryPool;
+  readonly #idle: Idle;
   readonly #executables: Map<string, WebgpuExecutable> = new Map();
+  #replays = 0;
+  #replaysDone = 0;
 
   #features: Promise<ReadonlySet<string>> | undefined;
 
@@ -134,7 +132,7 @@ export class WebgpuBackend implements Backend {
     });
     this.#recorder = new Recorder(device);
     this.#pipelines = new Pipelines(device, failures);
-    this.#textures = new TexturePool(device, () => this.#recorder.flush());
+    this.#idle = new Idle(device.queue);
     this.#pool = new BufferPool(
       device,
       failures,
@@ -145,6 +143,8 @@ export class WebgpuBackend implements Backend {
       },
       () => this.#recorder.flush(),
     );
+    this.#textures = new TexturePool(device, () => this.#recorder.flush());
+    this.#temporaries = new TemporaryPool(this.#pool, this.#textures);
   }
 
   /** Features that were granted and found to work. */
@@ -160,12 +160,13 @@ export class WebgpuBackend implements Backend {
 
   free(buffer: DeviceBuffer): void {
     if (this.#failures.ended) return;
-    this.#pool.free(own(buffer));
+    this.#pool.free(ownBuffer(buffer));
   }
 
   write(buffer: DeviceBuffer, data: ArrayBufferView): void {
     this.#failures.check("write");
-    const { byteLength, block } = own(buffer);
+    const { byteLength } = buffer;
+    const block = ownBlock(buffer);
     if (data.byteLength > byteLength) {
       throw new RangeError(
         `write: too long: ${data.byteLength} bytes into ${byteLength}`,
@@ -188,7 +189,7 @@ export class WebgpuBackend implements Backend {
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer> {
     this.#failures.check("read");
-    const { block } = own(buffer);
+    const block = ownBlock(buffer);
     if (byteLength > buffer.byteLength) {
       throw new RangeError(
         `read: too long: ${byteLength} bytes of ${buffer.byteLength}`,
@@ -205,7 +206,9 @@ export class WebgpuBackend implements Backend {
       // Reads asked for together go off together and wait once.
       await Promise.resolve();
       this.flush();
+      const replays = this.#replays;
       await staging.mapAsync(GPUMapMode.READ);
+      this.#finished(replays);
       await this.#pipelines.settled();
       this.#failures.check("read");
       return staging.getMappedRange().slice(0, byteLength);
@@ -240,27 +243,13 @@ export class WebgpuBackend implements Backend {
     params: Uint32Array,
   ): void {
     this.#failures.check("run");
-    if (!(executable instanceof WebgpuExecutable)) {
-      throw new TypeError("run: the kernel was prepared by another device");
-    }
-    const { program, pipelines, kernel } = executable;
+    const { program, pipelines, kernel } = ownExecutable("run", executable);
     if (program.dispatches.length === 0) return;
     const memory: Bindable[] = [];
-    for (const buffer of buffers) memory.push(own(buffer).block);
+    for (const buffer of buffers) memory.push(ownBlock(buffer));
     checkAliases(kernel, memory);
-    const takenBuffers: WebgpuBuffer[] = [];
-    const takenTextures: TextureBlock[] = [];
-    for (const temporary of program.temporaries) {
-      if (temporary.kind === "buffer") {
-        const buffer = this.#pool.allocate(temporary.byteLength);
-        takenBuffers.push(buffer);
-        memory.push(buffer.block);
-      } else {
-        const texture = this.#textures.allocate(temporary.texels);
-        takenTextures.push(texture);
-        memory.push(texture);
-      }
-    }
+    const loan = this.#temporaries.take(program.temporaries);
+    memory.push(...loan.memory);
     for (let i = 0; i < pipelines.length; i++) {
       this.#recorder.dispatch(
         pipelines[i]!,
@@ -270,42 +259,60 @@ export class WebgpuBackend implements Backend {
       );
     }
     // What is queued later runs later: they can be lent again at once.
-    for (const buffer of takenBuffers) this.#pool.free(buffer);
-    for (const texture of takenTextures) this.#textures.free(texture);
+    loan.giveBack();
   }
 
   record(runs: readonly RecordedRun[]): Recording {
-    return { runs };
+    this.#failures.check("record");
+    return new WebgpuRecording(this.#device, this.#temporaries, runs);
   }
 
   replay(
-    { runs }: Recording,
+    recording: Recording,
     buffers: readonly DeviceBuffer[],
     params: Uint32Array,
   ): void {
-    for (const run of runs) {
-      this.run(
-        run.executable,
-        run.buffers.map((number) => buffers[number]!),
-        Uint32Array.from(run.params, (number) => params[number]!),
-      );
-    }
+    this.#failures.check("replay");
+    this.#recorder.replay(recordingOf(recording), buffers, params);
+    this.#replays++;
   }
 
-  discard(): void {}
-
-  ready(): Promise<void> {
-    return this.finish();
+  discard(recording: Recording): void {
+    if (this.#failures.ended) return;
+    // What it holds must not go before work that uses it was sent off.
+    this.#recorder.flush();
+    recordingOf(recording).discard();
   }
 
-  profile({ runs }: Recording): Promise<number[]> {
-    return Promise.resolve(runs.map(() => NaN));
+  async ready(): Promise<void> {
+    this.flush();
+    if (this.#replays - this.#replaysDone < MOST_REPLAYS) return;
+    const replays = this.#replays;
+    await this.#idle.wait();
+    this.#failures.check("ready");
+    this.#finished(replays);
+  }
+
+  async profile(
+    recording: Recording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): Promise<number[]> {
+    this.#failures.check("profile");
+    const own = recordingOf(recording);
+    this.#recorder.flush();
+    this.#recorder.bind(own, buffers, params);
+    const times = await timeRuns(this.#device, this.#idle, own);
+    this.#failures.check("profile");
+    return times;
   }
 
   copy(from: DeviceBuffer, to: DeviceBuffer, byteLength: number): void {
     this.#failures.check("copy");
-    const target = own(to).block;
-    this.#recorder.copy(own(from).block, target.gpu, byteLength + 3 & ~3);
+    if (from === to || byteLength === 0) return;
+    const [source, target] = [ownBlock(from), ownBlock(to)];
+    this.#recorder.copy(source, target.gpu, byteLength + 3 & ~3);
+    target.lastUse = this.#recorder.submission;
   }
 
   flush(): void {
@@ -315,7 +322,9 @@ export class WebgpuBackend implements Backend {
 
   async finish(): Promise<void> {
     this.flush();
+    const replays = this.#replays;
     await this.#device.queue.onSubmittedWorkDone();
+    this.#finished(replays);
     await this.#pipelines.settled();
     this.#failures.check("finish");
   }
@@ -330,6 +339,11 @@ export class WebgpuBackend implements Backend {
     this.#failures.close();
     this.#device.destroy();
   }
+
+  /** Notes that so many replays are done, or more. */
+  #finished(replays: number): void {
+    this.#replaysDone = Math.max(this.#replaysDone, replays);
+  }
 }
 
 /**
@@ -343,25 +357,7 @@ export async function openWebgpu(
   return new WebgpuBackend(await openAdapter(options.powerPreference), options);
 }
 
-function own(buffer: DeviceBuffer): WebgpuBuffer {
-  if (buffer instanceof WebgpuBuffer) return buffer;
-  throw new TypeError("webgpu: the buffer is one of another device");
-}
-
-/** A dispatch may not read and write one buffer, nor write it twice. */
-function checkAliases(kernel: Kernel, memory: readonly Bindable[]): void {
-  for (let slot = 0; slot < memory.length; slot++) {
-    if (!kernel.buffers[slot]!.output) continue;
-    const other = memory.indexOf(memory[slot]!);
-    const later = memory.indexOf(memory[slot]!, slot + 1);
-    if (other === slot && later < 0) continue;
-    const { overwrites } = kernel.buffers[slot]!;
-    if (other === overwrites && later < 0) continue;
-    throw new Error(
-      `run: ${kernel.name} writes slot ${slot}, which is slot ` +
-        `${
-          other === slot ? later : other
-        } as well: give it a buffer of its own`,
-    );
-  }
+function recordingOf(recording: Recording): WebgpuRecording {
+  if (recording instanceof WebgpuRecording) return recording;
+  throw new TypeError("webgpu: the recording is one of another device");
 }

@@ -40,6 +40,17 @@ export class WebgpuBuffer implements DeviceBuffer {
   }
 }
 
+/** A buffer as this kind of device knows it. */
+export function ownBuffer(buffer: DeviceBuffer | undefined): WebgpuBuffer {
+  if (buffer instanceof WebgpuBuffer) return buffer;
+  throw new TypeError("webgpu: the buffer is one of another device");
+}
+
+/** The memory behind a buffer. */
+export function ownBlock(buffer: DeviceBuffer | undefined): Block {
+  return ownBuffer(buffer).block;
+}
+
 const LEAST_BLOCK = 256;
 
 /** Rounds up to a quarter of a power of two: waste stays under a fifth. */

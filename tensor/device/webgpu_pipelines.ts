@@ -11,23 +11,28 @@ import type { Failures } from "./webgpu_errors.ts";
 /** Pipelines kept for the same text. */
 const MOST_PIPELINES = 4096;
 
-/** A compiled dispatch. */
-export interface Pipeline {
+/** What a bind group looks like. */
+export interface GroupLayout {
   /** Names it in keys of bind groups. */
   readonly id: number;
+  /** The layout. */
+  readonly gpu: GPUBindGroupLayout;
+}
+
+/** A compiled dispatch. */
+export interface Pipeline {
   /** What the GPU runs. */
   readonly gpu: GPUComputePipeline;
   /** What its bind group looks like. */
-  readonly layout: GPUBindGroupLayout;
+  readonly layout: GroupLayout;
 }
 
 /** Compiles dispatches and remembers them by their text. */
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #failures: Failures;
-  readonly #layouts: Map<string, GPUBindGroupLayout> = new Map();
+  readonly #layouts: Map<string, GroupLayout> = new Map();
   readonly #pipelines: Map<string, Pipeline> = new Map();
-  #nextId = 0;
   readonly #pending: Set<Promise<void>> = new Set();
 
   constructor(device: GPUDevice, failures: Failures) {
@@ -48,7 +53,7 @@ export class Pipelines {
     });
     const gpu = device.createComputePipeline({
       label: dispatch.name,
-      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout.gpu] }),
       compute: { module, entryPoint: "main" },
     });
     const answer: Promise<void> = device.popErrorScope().then((error) => {
@@ -56,7 +61,7 @@ export class Pipelines {
     }, () => {}) // A lost device answers for itself.
       .finally(() => this.#pending.delete(answer));
     this.#pending.add(answer);
-    const pipeline = { id: this.#nextId++, gpu, layout };
+    const pipeline = { gpu, layout };
     forgetOldest(this.#pipelines, MOST_PIPELINES);
     this.#pipelines.set(dispatch.wgsl, pipeline);
     return pipeline;
@@ -67,7 +72,7 @@ export class Pipelines {
     await Promise.all(this.#pending);
   }
 
-  #layout({ bindings, words }: Dispatch): GPUBindGroupLayout {
+  #layout({ bindings, words }: Dispatch): GroupLayout {
     const entries = bindings.map(entryOf);
     if (words.length > 0) {
       entries.push({ buffer: { type: "uniform", hasDynamicOffset: true } });
@@ -76,13 +81,14 @@ export class Pipelines {
     let layout = this.#layouts.get(key);
     if (!layout) {
       const visibility = GPUShaderStage.COMPUTE;
-      layout = this.#device.createBindGroupLayout({
+      const gpu = this.#device.createBindGroupLayout({
         entries: entries.map((entry, binding) => ({
           binding,
           visibility,
           ...entry,
         })),
       });
+      layout = { id: this.#layouts.size, gpu };
       this.#layouts.set(key, layout);
     }
     return layout;

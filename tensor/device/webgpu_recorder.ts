@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Binding, Dispatch } from "../wgsl/program.ts";
+import type { Dispatch } from "../wgsl/program.ts";
+import type { DeviceBuffer } from "./device.ts";
 import { forgetOldest } from "./webgpu_cache.ts";
 import type { Pipeline } from "./webgpu_pipelines.ts";
+import type { WebgpuRecording } from "./webgpu_recording.ts";
 
 /** Memory that a dispatch names: a buffer or a texture. */
 export interface Bindable {
@@ -25,8 +27,44 @@ export function nextBindableId(): number {
   return nextId++;
 }
 
+/** Names what a bind group holds, its uniform words aside. */
+export function groupKey(
+  { layout }: Pipeline,
+  { bindings, words }: Dispatch,
+  memory: readonly Bindable[],
+): string {
+  let key = `${layout.id}:${words.length}`;
+  for (const { resource } of bindings) key += `,${memory[resource]!.id}`;
+  return key;
+}
+
+/** Makes the bind group of a dispatch, which names an offset into `uniforms`. */
+export function bindGroupOf(
+  device: GPUDevice,
+  { layout }: Pipeline,
+  { bindings, words }: Dispatch,
+  memory: readonly Bindable[],
+  uniforms: GPUBuffer | undefined,
+): GPUBindGroup {
+  const entries: GPUBindGroupEntry[] = bindings.map(
+    ({ resource }, binding) => ({
+      binding,
+      resource: memory[resource]!.resource,
+    }),
+  );
+  if (words.length > 0) {
+    entries.push({
+      binding: bindings.length,
+      resource: { buffer: uniforms!, size: words.length * 4 },
+    });
+  }
+  return device.createBindGroup({ layout: layout.gpu, entries });
+}
+
 /** Dispatches in one submission: more would keep an idle GPU waiting. */
 const MOST_DISPATCHES = 256;
+/** The same where they come at once. */
+const MOST_REPLAYED = 1000;
 /** Bind groups kept for the next run of the same kernel on the same buffers. */
 const MOST_BIND_GROUPS = 4096;
 const UNIFORM_BYTES = 256 * MOST_DISPATCHES;
@@ -56,6 +94,11 @@ export class Recorder {
     });
   }
 
+  /** The number of the submission that is being recorded. */
+  get submission(): number {
+    return this.#submission;
+  }
+
   /** Whether work that is not sent off yet uses the block. */
   uses(block: Bindable): boolean {
     return block.lastUse === this.#submission && this.#encoder !== undefined;
@@ -69,16 +112,17 @@ export class Recorder {
    */
   dispatch(
     pipeline: Pipeline,
-    { bindings, words, workgroups }: Dispatch,
+    dispatch: Dispatch,
     memory: readonly Bindable[],
     params: Uint32Array,
   ): void {
+    const { words, workgroups } = dispatch;
     const wordBytes = words.length * 4;
     if (
       this.#dispatches >= MOST_DISPATCHES ||
       this.#usedBytes + wordBytes > UNIFORM_BYTES
     ) this.flush();
-    const group = this.#group(pipeline, bindings, memory, wordBytes);
+    const group = this.#group(pipeline, dispatch, memory);
     const pass = this.#openPass();
     if (this.#pipeline !== pipeline) {
       pass.setPipeline(pipeline.gpu);
@@ -96,6 +140,35 @@ export class Recorder {
     } else pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     this.#dispatches++;
+  }
+
+  /** Brings a recording up to date, without recording any of it. */
+  bind(
+    recording: WebgpuRecording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    recording.bind(buffers, params, () => {
+      // Words are written before the next submission, not between its parts.
+      if (recording.lastUse === this.#submission) this.flush();
+    });
+  }
+
+  /** Records all dispatches of a recording. */
+  replay(
+    recording: WebgpuRecording,
+    buffers: readonly DeviceBuffer[],
+    params: Uint32Array,
+  ): void {
+    this.bind(recording, buffers, params);
+    const { length } = recording;
+    for (let number = 0; number < length; number++) {
+      if (this.#dispatches >= MOST_REPLAYED) this.flush();
+      const pass = this.#pass ?? this.#openPass();
+      this.#pipeline = recording.encode(pass, number, this.#pipeline);
+      this.#dispatches++;
+    }
+    recording.use(this.#submission);
   }
 
   /** Records a copy of the first bytes of a block. */
@@ -142,36 +215,20 @@ export class Recorder {
 
   #group(
     pipeline: Pipeline,
-    bindings: readonly Binding[],
+    dispatch: Dispatch,
     memory: readonly Bindable[],
-    wordBytes: number,
   ): GPUBindGroup {
-    let key = `${pipeline.id}`;
-    for (const { resource } of bindings) {
-      const bound = memory[resource]!;
-      bound.lastUse = this.#submission;
-      key += `,${bound.id}`;
+    for (const { resource } of dispatch.bindings) {
+      memory[resource]!.lastUse = this.#submission;
     }
-    const known = this.#groups.get(key);
-    if (known) return known;
-    forgetOldest(this.#groups, MOST_BIND_GROUPS);
-    const entries: GPUBindGroupEntry[] = bindings.map(
-      ({ resource }, binding) => ({
-        binding,
-        resource: memory[resource]!.resource,
-      }),
-    );
-    if (wordBytes > 0) {
-      entries.push({
-        binding: bindings.length,
-        resource: { buffer: this.#uniforms, size: wordBytes },
-      });
+    const key = groupKey(pipeline, dispatch, memory);
+    let group = this.#groups.get(key);
+    if (!group) {
+      forgetOldest(this.#groups, MOST_BIND_GROUPS);
+      const uniforms = this.#uniforms;
+      group = bindGroupOf(this.#device, pipeline, dispatch, memory, uniforms);
+      this.#groups.set(key, group);
     }
-    const group = this.#device.createBindGroup({
-      layout: pipeline.layout,
-      entries,
-    });
-    this.#groups.set(key, group);
     return group;
   }
 }

@@ -1,0 +1,111 @@
+/**
+ * How long each run of a recording takes on a GPU.
+ *
+ * @module
+ */
+
+import { median } from "./median.ts";
+import type { Idle } from "./webgpu_idle.ts";
+import type { WebgpuRecording } from "./webgpu_recording.ts";
+
+/** Times that each run is timed: what else happens disturbs few of them. */
+const ROUNDS = 3;
+/** Runs timed in one submission: two queries each, of at most 4096. */
+const MOST_TIMED = 1024;
+
+/** The feature by which the GPU itself tells the time. */
+export const TIMESTAMPS = "timestamp-query";
+
+/** Milliseconds of each run of a recording whose buffers are bound. */
+export async function timeRuns(
+  device: GPUDevice,
+  idle: Idle,
+  recording: WebgpuRecording,
+): Promise<number[]> {
+  const runs = recording.runs.map((_, run) => run);
+  const rounds: number[][] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const times: number[] = [];
+    if (device.features.has(TIMESTAMPS as GPUFeatureName)) {
+      for (let first = 0; first < runs.length; first += MOST_TIMED) {
+        const part = runs.slice(first, first + MOST_TIMED);
+        times.push(...await timeByQueries(device, recording, part));
+      }
+    } else {
+      await idle.wait();
+      const nothing = await timeByClock(device, idle, () => {});
+      for (const run of runs) {
+        const time = await timeByClock(device, idle, (pass) => {
+          recording.encodeRun(pass, run);
+        });
+        times.push(Math.max(0, time - nothing));
+      }
+    }
+    rounds.push(times);
+  }
+  return runs.map((run) => median(rounds.map((times) => times[run]!)));
+}
+
+/** One pass a run, each between two timestamps. */
+async function timeByQueries(
+  device: GPUDevice,
+  recording: WebgpuRecording,
+  runs: readonly number[],
+): Promise<number[]> {
+  const count = runs.length * 2;
+  const size = count * 8;
+  const querySet = device.createQuerySet({ type: "timestamp", count });
+  const resolved = device.createBuffer({
+    size,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
+  const staging = device.createBuffer({
+    size,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  });
+  try {
+    const encoder = device.createCommandEncoder();
+    runs.forEach((run, at) => {
+      const pass = encoder.beginComputePass({
+        timestampWrites: {
+          querySet,
+          beginningOfPassWriteIndex: at * 2,
+          endOfPassWriteIndex: at * 2 + 1,
+        },
+      });
+      recording.encodeRun(pass, run);
+      pass.end();
+    });
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    const stamps = new BigInt64Array(staging.getMappedRange().slice(0));
+    return runs.map((_, at) => {
+      const nanoseconds = Number(stamps[at * 2 + 1]! - stamps[at * 2]!);
+      // Drivers may set their clock back.
+      return Math.max(0, nanoseconds / 1e6);
+    });
+  } finally {
+    querySet.destroy();
+    resolved.destroy();
+    staging.destroy();
+  }
+}
+
+/** From the submission of a pass until the GPU is idle. */
+async function timeByClock(
+  device: GPUDevice,
+  idle: Idle,
+  encode: (pass: GPUComputePassEncoder) => void,
+): Promise<number> {
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  encode(pass);
+  pass.end();
+  const commands = encoder.finish();
+  const start = performance.now();
+  device.queue.submit([commands]);
+  await idle.wait();
+  return performance.now() - start;
+}
