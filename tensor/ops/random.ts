@@ -98,6 +98,13 @@ function bits(
   shape: Shape,
   word: 0 | 1,
 ): Node {
+  if (!(key instanceof RandomKey)) {
+    throw new TypeError(
+      `${operation}: not a key: got ${
+        (key as unknown) instanceof Generator ? "a generator" : typeof key
+      }: pass randomKey(seed), or generator.next()`,
+    );
+  }
   checkShape(operation, shape);
   const count = sizeOf(shape);
   const counter = build.cast(build.iota(count), "uint32");
@@ -162,6 +169,8 @@ export function randomBits(key: RandomKey, shape: Shape): Tensor {
 /**
  * float32 values evenly spread over `[low, high)`.
  *
+ * @throws {RangeError} If a bound is not finite, or `low` is above `high`.
+ *
  * @example The same key, the same values
  * ```ts
  * import { randomKey, uniform } from "@heddle/tensor";
@@ -178,6 +187,11 @@ export function uniform(
   options: UniformOptions = {},
 ): Tensor {
   const { low = 0, high = 1 } = options;
+  if (!(low <= high && Number.isFinite(high - low))) {
+    throw new RangeError(
+      `uniform: needs finite bounds low <= high: got ${low} and ${high}`,
+    );
+  }
   const values = new Tensor(unit("uniform", key, shape, 0));
   return values.mul(high - low).add(low);
 }
@@ -185,6 +199,8 @@ export function uniform(
 /**
  * float32 values from the normal distribution, by Box and Muller 1958. Devices
  * agree to 1e-5: their logarithm and cosine are not the same.
+ *
+ * @throws {RangeError} If the mean is not finite, or `std` is not 0 or more.
  */
 export function normal(
   key: RandomKey,
@@ -192,6 +208,11 @@ export function normal(
   options: NormalOptions = {},
 ): Tensor {
   const { mean = 0, std = 1 } = options;
+  if (!(Number.isFinite(mean) && Number.isFinite(std) && std >= 0)) {
+    throw new RangeError(
+      `normal: needs a finite mean and std of 0 or more: got ${mean} and ${std}`,
+    );
+  }
   // 1 - u is never 0, whose logarithm is infinite.
   const first = new Tensor(unit("normal", key, shape, 0)).mul(-1).add(1);
   const angle = new Tensor(unit("normal", key, shape, 1)).mul(2 * Math.PI);
@@ -232,8 +253,9 @@ export function bernoulli(
  * int32 values evenly spread over `[low, high)`, up to a part of
  * `(high - low) / 2^32`.
  *
- * @throws {RangeError} If there is no whole number in between, or they are more
- * than 2^31 apart.
+ * @param low Least value, from -2^31.
+ * @param high Upper bound, left out; up to 2^31.
+ * @throws {RangeError} If they are no such numbers, or there is none in between.
  */
 export function randint(
   key: RandomKey,
@@ -242,17 +264,22 @@ export function randint(
   high: number,
 ): Tensor {
   const whole = Number.isInteger(low) && Number.isInteger(high);
-  const fits = low >= -(2 ** 31) && high <= 2 ** 31 && high - low <= 2 ** 31;
+  const fits = low >= -(2 ** 31) && high <= 2 ** 31;
   if (!whole || high <= low || !fits) {
     throw new RangeError(
-      `randint: needs whole numbers low < high of int32, at most 2^31 apart: ` +
-        `got ${low} and ${high}`,
+      "randint: needs whole numbers low < high from -2^31 to 2^31: got " +
+        `${low} and ${high}`,
     );
   }
   const drawn = bits("randint", key, shape, 0);
-  const span = build.parameter(high - low, "uint32");
-  const rest = build.map("rem", [drawn, build.broadcast(span, drawn.shape)]);
-  return new Tensor(build.cast(rest, "int32")).add(low);
+  const span = build.broadcast(
+    build.parameter(high - low, "uint32"),
+    drawn.shape,
+  );
+  const all = high - low === 2 ** 32;
+  const rest = all ? drawn : build.map("rem", [drawn, span]);
+  // More than 2^31 - 1 wraps around, and so does the sum.
+  return new Tensor(build.map("bitcast", [rest], "int32")).add(low);
 }
 
 /** The numbers 0 to n - 1 in random order, int32. */

@@ -109,10 +109,19 @@ deviceTest("bernoulli() takes a probability for each element", async () => {
 });
 
 deviceTest("randint() has the same bits on all devices", async () => {
-  const ranges = [[0, 10], [-5, 6], [7, 8], [-(2 ** 30), 2 ** 30], [
-    -(2 ** 31),
-    0,
-  ]];
+  const ranges = [
+    [0, 10],
+    [-5, 6],
+    [7, 8],
+    [-(2 ** 30), 2 ** 30],
+    [
+      -(2 ** 31),
+      0,
+    ],
+    [-(2 ** 31), 2 ** 31],
+    [-(2 ** 31), 2 ** 31 - 1],
+    [-3, 2 ** 31],
+  ];
   for (const [low, high] of ranges as [number, number][]) {
     const drawn = randint(randomKey(9), [301], low, high);
     assertEquals(drawn.dtype, "int32");
@@ -281,6 +290,20 @@ Deno.test("random functions refuse seeds, shapes and ranges that are none", () =
     RangeError,
     "bernoulli: ",
   );
+  for (const [low, high] of [[2, 1], [NaN, 1], [0, Infinity]]) {
+    assertThrows(
+      () => uniform(key, [1], { low: low!, high: high! }),
+      RangeError,
+      `uniform: needs finite bounds low <= high: got ${low} and ${high}`,
+    );
+  }
+  for (const [mean, std] of [[0, -1], [0, NaN], [Infinity, 1]]) {
+    assertThrows(
+      () => normal(key, [1], { mean: mean!, std: std! }),
+      RangeError,
+      `normal: needs a finite mean and std of 0 or more: got ${mean} and ${std}`,
+    );
+  }
   for (
     const [low, high] of [[3, 3], [3, 2], [0.5, 2], [0, 2 ** 31 + 1], [
       2 ** 40,
@@ -305,3 +328,16 @@ deviceTest(
     await assertSame(x, uniform(key, [50]));
   },
 );
+
+Deno.test("random functions refuse what is no key", () => {
+  const generator = new Generator(1) as unknown as RandomKey;
+  assertThrows(
+    () => uniform(generator, [2]),
+    TypeError,
+    "uniform: not a key: got a generator: pass randomKey(seed), or generator",
+  );
+  const seed = 3 as unknown as RandomKey;
+  assertThrows(() => normal(seed, [2]), TypeError, "normal: not a key: got nu");
+  assertThrows(() => bernoulli(seed, 0.5, [2]), TypeError, "bernoulli: not a");
+  assertThrows(() => permutation(seed, 2), TypeError, "permutation: not a key");
+});
