@@ -22,7 +22,14 @@ const WITHOUT_LIBRARIES = ["tensor", "nn", "losses", "attention"];
 const FLOORS: readonly (readonly Room[])[] = [
   [{
     name: "shapes",
-    holds: ["shape.ts", "dtype.ts", "view.ts", "op.ts", "threefry.ts"],
+    holds: [
+      "shape.ts",
+      "dtype.ts",
+      "view.ts",
+      "op.ts",
+      "threefry.ts",
+      "warnings.ts",
+    ],
   }],
   [{ name: "graph", holds: ["graph/"] }],
   [{ name: "kernel", holds: ["kernel/"] }],

@@ -10,7 +10,8 @@ import { Allocator, type Block } from "../wasm/allocator.ts";
 import { ModuleBuilder } from "../wasm/assembler.ts";
 import { generate, type Generated, MAX_PAGES } from "../wasm/generate.ts";
 import type { Target } from "../wasm/math.ts";
-import { type Program, ThreadPool } from "../wasm/threads.ts";
+import { type Program, type Sequence, ThreadPool } from "../wasm/threads.ts";
+import { warn } from "../warnings.ts";
 import type {
   Backend,
   DeviceBuffer,
@@ -20,6 +21,7 @@ import type {
   RecordedRun,
   Recording,
 } from "./device.ts";
+import { type FrameLayout, layOutFrames } from "./wasm_recording.ts";
 import { median } from "./median.ts";
 
 /** How the device is opened. */
@@ -54,7 +56,10 @@ const LIMITS: KernelLimits = {
   minRows: 8,
 };
 
-/** Opens the device; threads start when there is work for them. */
+/**
+ * Opens the device; threads start when there is work for them. Where there can
+ * be none it says so, by a warning.
+ */
 export function openWasm(options: WasmOptions = {}): Promise<Backend> {
   return Promise.resolve(openWasmSync(options));
 }
@@ -97,11 +102,39 @@ class WasmBuffer implements DeviceBuffer {
 interface WasmExecutable extends Executable {
   readonly generated: Generated;
   readonly program: Program;
+  /** Its stages, on a frame of their own. */
+  readonly sequence: Sequence;
 }
 
 interface Loaded {
   readonly key: string;
   readonly program: Program;
+  readonly sequence: Sequence;
+}
+
+class WasmRecording implements Recording {
+  readonly runs: readonly RecordedRun[];
+  readonly layout: FrameLayout;
+  readonly sequence: Sequence;
+  /** The frames; none once the recording is discarded. */
+  block: Block | undefined;
+  /** The buffers of the last replay, in the order of the layout. */
+  readonly last: (WasmBuffer | undefined)[];
+  /** Which scratch memory the frames name. */
+  scratch = -1;
+
+  constructor(
+    runs: readonly RecordedRun[],
+    layout: FrameLayout,
+    sequence: Sequence,
+    block: Block,
+  ) {
+    this.runs = runs;
+    this.layout = layout;
+    this.sequence = sequence;
+    this.block = block;
+    this.last = layout.buffers.map(() => undefined);
+  }
 }
 
 class WasmBackend implements Backend {
@@ -116,6 +149,7 @@ class WasmBackend implements Backend {
   readonly #pool: ThreadPool;
   readonly #byKernel = new WeakMap<Kernel, WasmExecutable>();
   readonly #byKey = new Map<string, WeakRef<WasmExecutable>>();
+  readonly #recordings = new WeakSet<Recording>();
   readonly #unused = new FinalizationRegistry<Loaded>((loaded) =>
     this.#unload(loaded)
   );
@@ -124,6 +158,8 @@ class WasmBackend implements Backend {
   #frame: Block;
   #shared: Block | undefined;
   #scratch: Block | undefined;
+  /** Counts how often scratch memory has moved. */
+  #moves = 0;
   #buffers = 0;
   #used = 0;
   #peak = 0;
@@ -143,10 +179,11 @@ class WasmBackend implements Backend {
       (least) => this.#grow(least),
     );
     this.#frame = this.#allocator.allocate(4 * 128)!;
-    this.#pool = new ThreadPool(
-      this.#memory,
-      threads === undefined ? {} : { threads },
-    );
+    this.#pool = new ThreadPool(this.#memory, {
+      ...(threads === undefined ? {} : { threads }),
+      onSingleThread: (reason) =>
+        warn(`openDevice: wasm runs on one thread: ${reason}`),
+    });
     const count = this.#pool.threads;
     this.adapter = [
       `WebAssembly, ${count} thread${count === 1 ? "" : "s"}`,
@@ -232,7 +269,7 @@ class WasmBackend implements Backend {
     params: Uint32Array,
   ): void {
     this.#checkOpen("run");
-    const { generated, program } = executable as WasmExecutable;
+    const { sequence } = executable as WasmExecutable;
     const words = this.#words;
     const frame = this.#frame.address;
     let at = frame / 4;
@@ -242,32 +279,75 @@ class WasmBackend implements Backend {
     for (let i = 0; i < params.length; i++) words[at++] = params[i]!;
     words[at++] = this.#shared?.address ?? 0;
     words[at] = this.#scratch?.address ?? 0;
-    const { stages } = generated;
-    for (let i = 0; i < stages.length; i++) {
-      const { name, items, grain } = stages[i]!;
-      this.#pool.run(program, name, frame, items, grain);
-    }
+    this.#pool.run(sequence, frame);
   }
 
   record(runs: readonly RecordedRun[]): Recording {
-    return { runs };
+    this.#checkOpen("record");
+    for (const { executable } of runs) {
+      if (this.#byKernel.get(executable.kernel) !== executable) {
+        throw new TypeError("record: a kernel is of another device");
+      }
+    }
+    const layout = layOutFrames(runs);
+    const sequence = this.#pool.sequence(runs.flatMap(({ executable }, run) => {
+      const { program, generated } = executable as WasmExecutable;
+      const frame = 4 * layout.frames[run]!;
+      return generated.stages.map(({ name, items, grain }) => ({
+        program,
+        stage: name,
+        frame,
+        items,
+        grain,
+      }));
+    }));
+    const block = this.#take("record", 4 * layout.size);
+    const recording = new WasmRecording(runs, layout, sequence, block);
+    this.#recordings.add(recording);
+    return recording;
   }
 
   replay(
-    { runs }: Recording,
+    recording: Recording,
     buffers: readonly DeviceBuffer[],
     params: Uint32Array,
   ): void {
-    for (const run of runs) {
-      this.run(
-        run.executable,
-        run.buffers.map((number) => buffers[number]!),
-        Uint32Array.from(run.params, (number) => params[number]!),
+    this.#checkOpen("replay");
+    const own = this.#recording("replay", recording);
+    const { layout, last, sequence } = own;
+    const { paramFrom, paramTo, buffers: numbers } = layout;
+    if (!own.block) {
+      throw new Error("replay: the recording is discarded: record it again");
+    }
+    if (params.length < layout.params) {
+      throw new RangeError(
+        `replay: too few params: ${params.length} of ${layout.params}`,
       );
     }
+    const frame = own.block.address;
+    const first = frame / 4;
+    for (let i = 0; i < numbers.length; i++) {
+      const buffer = buffers[numbers[i]!]!;
+      const before = last[i];
+      if (buffer !== before || !before.block) this.#bind(own, i, buffer);
+    }
+    if (own.scratch !== this.#moves) this.#bindScratch(own);
+    const words = this.#words;
+    for (let i = 0; i < paramTo.length; i++) {
+      words[first + paramTo[i]!] = params[paramFrom[i]!]!;
+    }
+    this.#pool.run(sequence, frame);
   }
 
-  discard(): void {}
+  discard(recording: Recording): void {
+    if (this.#closed) return;
+    const own = this.#recording("discard", recording);
+    if (!own.block) return;
+    this.#allocator.release(own.block);
+    own.block = undefined;
+    own.last.fill(undefined);
+    this.#pool.unload(own.sequence);
+  }
 
   ready(): Promise<void> {
     return Promise.resolve();
@@ -334,6 +414,15 @@ class WasmBackend implements Backend {
       contract: this.#contract,
     });
     const program = this.#pool.load(generated.bytes);
+    const sequence = this.#pool.sequence(
+      generated.stages.map(({ name, items, grain }) => ({
+        program,
+        stage: name,
+        frame: 0,
+        items,
+        grain,
+      })),
+    );
     const { sharedScratchBytes, threadScratchBytes } = generated;
     const params = kernel.kind === "loop" ? kernel.params.length : 0;
     this.#frame = this.#atLeast(
@@ -345,15 +434,16 @@ class WasmBackend implements Backend {
       this.#scratch,
       threadScratchBytes * this.#pool.threads,
     );
-    const executable = { kernel, generated, program };
+    const executable = { kernel, generated, program, sequence };
     this.#byKey.set(key, new WeakRef(executable));
-    this.#unused.register(executable, { key, program });
+    this.#unused.register(executable, { key, program, sequence });
     return executable;
   }
 
-  #unload({ key, program }: Loaded): void {
+  #unload({ key, program, sequence }: Loaded): void {
     if (this.#closed) return;
     if (!this.#byKey.get(key)?.deref()) this.#byKey.delete(key);
+    this.#pool.unload(sequence);
     this.#pool.unload(program);
   }
 
@@ -364,15 +454,39 @@ class WasmBackend implements Backend {
   /** Kernels run one after the other: one block of the largest size will do. */
   #atLeast(block: Block | undefined, bytes: number): Block {
     if (block && block.size >= bytes) return block;
-    const larger = this.#allocator.allocate(bytes);
-    if (!larger) {
-      throw new RangeError(
-        `prepare: not enough memory: ${bytes} bytes asked for, ` +
-          `${this.#used} in use: free tensors or take smaller batches`,
-      );
-    }
+    const larger = this.#take("prepare", bytes);
     if (block) this.#allocator.release(block);
+    this.#moves++;
     return larger;
+  }
+
+  #take(operation: string, bytes: number): Block {
+    const block = this.#allocator.allocate(bytes);
+    if (block) return block;
+    throw new RangeError(
+      `${operation}: not enough memory: ${bytes} bytes asked for, ` +
+        `${this.#used} in use: free tensors or take smaller batches`,
+    );
+  }
+
+  /** Writes the address of a buffer wherever a recording names it. */
+  #bind(recording: WasmRecording, at: number, buffer: DeviceBuffer): void {
+    const { layout, last, block } = recording;
+    const { address } = this.#own("replay", buffer);
+    const first = block!.address / 4;
+    for (const place of layout.places[at]!) {
+      this.#words[first + place] = address;
+    }
+    last[at] = buffer as WasmBuffer;
+  }
+
+  #bindScratch(recording: WasmRecording): void {
+    const first = recording.block!.address / 4;
+    for (const place of recording.layout.scratch) {
+      this.#words[first + place] = this.#shared?.address ?? 0;
+      this.#words[first + place + 1] = this.#scratch?.address ?? 0;
+    }
+    recording.scratch = this.#moves;
   }
 
   #grow(least: number): number {
@@ -405,6 +519,13 @@ class WasmBackend implements Backend {
     if (this.#closed) {
       throw new Error(`${operation}: the device is closed: open another one`);
     }
+  }
+
+  #recording(operation: string, recording: Recording): WasmRecording {
+    if (!this.#recordings.has(recording)) {
+      throw new TypeError(`${operation}: the recording is of another device`);
+    }
+    return recording as WasmRecording;
   }
 
   /** A buffer of this device that is not freed. */

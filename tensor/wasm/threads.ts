@@ -1,33 +1,33 @@
 /**
- * Threads over one shared memory: each runs its share of a function's items.
+ * Threads over one shared memory: each does its share of a list of stages.
  *
- * A blocked thread gets no messages, so commands and code travel through
- * shared memory: an offer for each thread, the command beside it, and a
- * mailbox for the bytes of modules. A fork and join costs about 1 µs while the
- * threads still spin. A thread that sleeps is not waited for: what it does not
- * take, the others do.
+ * A blocked thread gets no messages, so what is to be done and the code travel
+ * through shared memory: an announcement that all threads look at, and a
+ * mailbox for modules and lists of stages.
+ *
+ * A run is announced once for all of its stages. Each chunk of a stage has a
+ * ticket, and tickets are numbered through all runs. A thread takes the next
+ * one by exchanging the counter's value, if all chunks of the stages before
+ * are done. So a stage is over when its chunks are, whoever did them: a thread
+ * that sleeps holds no ticket and is not waited for, and one that wakes too
+ * late finds a counter that does not match. Neighbouring stages that are too
+ * small to share are done by the calling thread, under one ticket.
  *
  * @module
  */
 
 import {
-  COMMAND,
-  CONTROL,
-  OFFER,
-  serve,
-  type WorkerStart,
-} from "./threads_worker.ts";
+  type Group,
+  type Program,
+  Sequence,
+  type Stage,
+  type Step,
+} from "./sequence.ts";
+import { macrotask, startWorker, type Thread } from "./start_worker.ts";
+import { COMMAND, CONTROL, STAGE_WORDS } from "./threads_worker.ts";
 
-/** A function of a program: does the items `[start, end)`. */
-export type Stage = (frame: number, start: number, end: number) => void;
-
-/** A module that {@link ThreadPool.load} has made ready. */
-export interface Program {
-  /** Names it to the threads. */
-  readonly id: number;
-  /** Its functions, on the calling thread. */
-  readonly stages: ReadonlyMap<string, Stage>;
-}
+export type { Program, Stage, Step } from "./sequence.ts";
+export { Sequence } from "./sequence.ts";
 
 /** How a pool is made. */
 export interface ThreadPoolOptions {
@@ -48,24 +48,10 @@ export interface ThreadPoolOptions {
   readonly onSingleThread?: (reason: string) => void;
 }
 
-interface Loaded extends Program {
-  readonly bytes: Uint8Array;
-  readonly order: ReadonlyMap<string, number>;
-  /** Workers `1 .. workers` have it. */
-  workers: number;
-}
-
-interface Thread {
-  terminate(): unknown;
-}
-
 const MAILBOX_BYTES = 1 << 18;
-const MAX_ITEMS = 0x3fffffff;
 // A pause is 10 to 40 ns, so that a thread looks for some tens of µs.
 const SPINS_WITH_PAUSE = 1000;
 const SPINS_WITHOUT = 10000;
-/** Turns a thread takes at least, so that a slow one does not hold the rest. */
-const TURNS = 4;
 
 /**
  * Threads that start when there is work for them; until then, and where there
@@ -80,11 +66,12 @@ export class ThreadPool {
   readonly #mailbox: Uint8Array;
   readonly #spins: number;
   readonly #workers: Thread[] = [];
-  readonly #programs = new Map<number, Loaded>();
-  /** What each worker was offered last. */
-  readonly #offers: Int32Array;
+  /** How many workers have each program and sequence: `1 .. count`. */
+  readonly #held = new Map<number, number>();
   #canWait = true;
   #nextId = 1;
+  #turn = 0;
+  #base = 0;
   #sharableMs = 0;
   #up = 0;
   #starting: Promise<void> | undefined;
@@ -99,21 +86,23 @@ export class ThreadPool {
    */
   constructor(memory: WebAssembly.Memory, options: ThreadPoolOptions = {}) {
     const wanted = options.threads ?? globalThis.navigator?.hardwareConcurrency;
+    const threads = Math.max(1, Math.floor(wanted ?? 1));
     this.#memory = memory;
     this.#startAfterMs = options.startAfterMs ?? 20;
     this.#onSingleThread = options.onSingleThread;
     this.#spins = "pause" in Atomics ? SPINS_WITH_PAUSE : SPINS_WITHOUT;
     const shared = typeof SharedArrayBuffer === "function" &&
       memory.buffer instanceof SharedArrayBuffer;
-    this.#threads = shared ? Math.max(1, Math.floor(wanted ?? 1)) : 1;
-    this.#offers = new Int32Array(this.#threads);
+    this.#threads = shared ? threads : 1;
     if (this.#threads === 1) {
       this.#control = new Int32Array(0);
       this.#mailbox = new Uint8Array(0);
-      if (!shared) this.#stayAlone("memory cannot be shared between threads");
+      if (threads > 1) {
+        this.#stayAlone("memory cannot be shared between threads");
+      }
       return;
     }
-    const words = CONTROL.lines + (this.#threads - 1) * CONTROL.lineWords;
+    const { words } = CONTROL;
     const block = new SharedArrayBuffer(4 * words + MAILBOX_BYTES);
     this.#control = new Int32Array(block, 0, words);
     this.#mailbox = new Uint8Array(block, 4 * words);
@@ -148,62 +137,46 @@ export class ThreadPool {
       stages.set(name, exports[name] as Stage);
       order.set(name, position);
     });
-    const program: Loaded = {
-      id: this.#nextId++,
-      stages,
-      bytes,
-      order,
-      workers: 0,
-    };
-    this.#programs.set(program.id, program);
-    return program;
+    const id = this.#nextId++;
+    this.#held.set(id, 0);
+    return { id, stages, order, bytes };
   }
 
-  /** Forgets a program on all threads. */
-  unload(program: Program): void {
+  /** Makes stages of programs of this pool ready to run, any number of times. */
+  sequence(steps: readonly Step[]): Sequence {
     this.#checkOpen();
-    const loaded = this.#programs.get(program.id);
-    if (!loaded) return;
-    this.#programs.delete(program.id);
-    if (loaded.workers === 0) return;
-    this.#control[CONTROL.program] = program.id;
-    this.#command(COMMAND.unload, 1, loaded.workers);
-    this.#join();
+    const id = this.#nextId++;
+    this.#held.set(id, 0);
+    return new Sequence(id, steps, this.#threads);
+  }
+
+  /** Forgets a program or a sequence on all threads. */
+  unload({ id }: Program | Sequence): void {
+    this.#checkOpen();
+    const workers = this.#held.get(id);
+    this.#held.delete(id);
+    if (workers) this.#command(COMMAND.unload, id, 1, workers);
   }
 
   /**
-   * Does all items of a stage and returns when they are done.
+   * Runs all stages of a sequence, and returns when they are done.
    *
-   * @param program From {@link ThreadPool.load} of this pool.
-   * @param stage Name of an exported function.
-   * @param frame Passed on to it.
-   * @param items How many; a thread gets runs of neighbours.
-   * @param grain Runs are multiples of this, except for the last.
-   * @throws {Error} If the function traps on any thread.
+   * @param sequence From {@link ThreadPool.sequence} of this pool.
+   * @param frame Address that the frames of its steps are counted from.
+   * @throws {Error} If a function traps on any thread; the stages behind are
+   * then left out.
    */
-  run(
-    program: Program,
-    stage: string,
-    frame: number,
-    items: number,
-    grain: number,
-  ): void {
+  run(sequence: Sequence, frame: number): void {
     this.#checkOpen();
-    const main = program.stages.get(stage)!;
-    if (items <= grain || this.#threads === 1 || items > MAX_ITEMS) {
-      if (items > 0) main(frame, 0, items);
+    if (!sequence.shared) {
+      this.#alone(sequence, frame, 0, sequence.steps.length);
       return;
     }
     if (this.#up + 1 < this.#threads && this.#failure === undefined) {
       this.#considerStart();
     }
-    if (this.#up === 0) {
-      const began = performance.now();
-      main(frame, 0, items);
-      this.#sharableMs += performance.now() - began;
-      return;
-    }
-    this.#share(program as Loaded, main, stage, frame, items, grain);
+    if (this.#up > 0) this.#share(sequence, frame);
+    else this.#measure(sequence, frame);
   }
 
   /** Starts all threads now; resolves when they are up. */
@@ -218,102 +191,183 @@ export class ThreadPool {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#programs.clear();
-    if (this.#up > 0) this.#command(COMMAND.close, 1, this.#up);
+    if (this.#up > 0) {
+      this.#announce(COMMAND.close, 0, 1, this.#up);
+      this.#wake();
+    }
     for (const worker of this.#workers) worker.terminate();
     this.#workers.length = 0;
+    this.#held.clear();
     this.#up = 0;
   }
 
-  #share(
-    program: Loaded,
-    main: Stage,
-    stage: string,
+  /** Does steps `[from, to)` on this thread. */
+  #alone(
+    { steps, calls }: Sequence,
     frame: number,
-    items: number,
-    grain: number,
+    from: number,
+    to: number,
   ): void {
-    if (program.workers < this.#up) this.#send(program);
-    const units = Math.ceil(items / grain);
-    const threads = Math.min(this.#up + 1, units);
-    const chunk = grain * Math.max(1, Math.floor(units / (threads * TURNS)));
+    for (let i = from; i < to; i++) {
+      const step = steps[i]!;
+      calls[i]!(frame + step.frame, 0, step.items);
+    }
+  }
+
+  /** Does all steps on this thread, and counts how long what is shared takes. */
+  #measure(sequence: Sequence, frame: number): void {
+    for (const { from, to, chunk } of sequence.groups) {
+      const began = chunk > 0 ? performance.now() : 0;
+      this.#alone(sequence, frame, from, to);
+      if (chunk > 0) this.#sharableMs += performance.now() - began;
+    }
+  }
+
+  #share(sequence: Sequence, frame: number): void {
+    if (this.#held.get(sequence.id)! < this.#up) this.#send(sequence);
     const control = this.#control;
-    control[CONTROL.program] = program.id;
-    control[CONTROL.stage] = program.order.get(stage)!;
-    control[CONTROL.frame] = frame;
-    control[CONTROL.items] = items;
-    control[CONTROL.chunk] = chunk;
-    control[CONTROL.next] = 0;
-    this.#command(COMMAND.run, 1, threads - 1);
+    const { groups, tickets } = sequence;
+    const base = this.#base;
+    const behind = (base + tickets) | 0;
+    this.#base = behind;
+    this.#announce(COMMAND.run, sequence.id, 1, this.#up, frame, tickets);
     try {
-      for (;;) {
-        const from = Atomics.add(control, CONTROL.next, chunk);
-        if (from >= items) break;
-        main(frame, from, Math.min(items, from + chunk));
+      for (let at = 0; at < groups.length; at++) {
+        const { from, to, chunk, end } = groups[at]!;
+        if (chunk === 0) {
+          this.#alone(sequence, frame, from, to);
+          Atomics.store(control, CONTROL.ticket, (base + end) | 0);
+          Atomics.store(control, CONTROL.done, (base + end) | 0);
+          continue;
+        }
+        this.#wake();
+        this.#takeTickets(sequence, groups[at]!, frame, base);
+        this.#await(CONTROL.done, (base + end) | 0);
+        if (Atomics.load(control, CONTROL.failed) !== 0) break;
       }
-    } finally {
-      this.#withdraw(threads - 1);
-      this.#join();
+    } catch (error) {
+      // Nobody takes the rest; the workers finish what they have.
+      const left = behind - Atomics.exchange(control, CONTROL.ticket, behind);
+      Atomics.add(control, CONTROL.done, left);
+      this.#await(CONTROL.done, behind);
+      Atomics.store(control, CONTROL.failed, 0);
+      throw error;
     }
+    this.#await(CONTROL.done, behind);
+    this.#rethrow();
   }
 
-  /** Does not wait for workers that have not begun: nothing is left for them. */
-  #withdraw(last: number): void {
+  /** Does chunks of a stage until none is left. */
+  #takeTickets(
+    { steps, calls }: Sequence,
+    { from, chunk, first, end }: Group,
+    frame: number,
+    base: number,
+  ): void {
     const control = this.#control;
-    for (let thread = 1; thread <= last; thread++) {
-      const line = lineOf(thread);
-      const offer = this.#offers[thread]!;
-      const withdrawn = offer + OFFER.withdrawn;
-      if (
-        Atomics.compareExchange(control, line, offer, withdrawn) === offer
-      ) Atomics.sub(control, CONTROL.pending, 1);
+    const { ticket, done } = CONTROL;
+    const call = calls[from]!;
+    const { frame: offset, items } = steps[from]!;
+    for (;;) {
+      const next = Atomics.load(control, ticket);
+      const taken = (next - base) | 0;
+      if (taken >= end) return;
+      const got = Atomics.compareExchange(control, ticket, next, next + 1);
+      if (got !== next) continue;
+      const start = (taken - first) * chunk;
+      try {
+        call(frame + offset, start, Math.min(items, start + chunk));
+      } finally {
+        Atomics.add(control, done, 1);
+      }
     }
   }
 
-  /** Gives a program to the workers that lack it, a mailbox at a time. */
-  #send(program: Loaded): void {
-    const { bytes } = program;
+  /** Gives a sequence, and the programs that it shares, to the workers. */
+  #send(sequence: Sequence): void {
+    for (const { from, chunk } of sequence.groups) {
+      if (chunk === 0) continue;
+      const { program } = sequence.steps[from]!;
+      this.#mail(COMMAND.loadProgram, program.id, program.bytes);
+    }
+    const bytes = new Uint8Array(sequence.words().buffer);
+    this.#mail(COMMAND.loadSequence, sequence.id, bytes);
+  }
+
+  /** Gives bytes to the workers that lack them, a mailbox at a time. */
+  #mail(command: number, id: number, bytes: Uint8Array): void {
+    const held = this.#held.get(id)!;
+    if (held === this.#up) return;
     const control = this.#control;
     for (let offset = 0; offset < bytes.length; offset += MAILBOX_BYTES) {
       const part = bytes.subarray(offset, offset + MAILBOX_BYTES);
       this.#mailbox.set(part);
-      control[CONTROL.program] = program.id;
       control[CONTROL.totalBytes] = bytes.length;
       control[CONTROL.partOffset] = offset;
       control[CONTROL.partBytes] = part.length;
-      this.#command(COMMAND.load, program.workers + 1, this.#up);
-      this.#join();
+      this.#command(command, id, held + 1, this.#up);
     }
-    program.workers = this.#up;
+    this.#held.set(id, this.#up);
   }
 
-  /** Hands the command in the control block to workers `first .. last`. */
-  #command(command: number, first: number, last: number): void {
-    const control = this.#control;
-    control[CONTROL.command] = command;
-    Atomics.store(control, CONTROL.pending, last - first + 1);
-    for (let thread = first; thread <= last; thread++) {
-      const line = lineOf(thread);
-      const offer = this.#offers[thread]! + OFFER.step;
-      this.#offers[thread] = offer;
-      Atomics.store(control, line, this.#offers[thread]!);
-      if (Atomics.load(control, line + 1) === 1) Atomics.notify(control, line);
-    }
+  /** Has workers `first .. last` do something, and waits for them. */
+  #command(command: number, id: number, first: number, last: number): void {
+    Atomics.store(this.#control, CONTROL.obeyed, 0);
+    this.#announce(command, id, first, last);
+    this.#wake();
+    this.#await(CONTROL.obeyed, last - first + 1);
+    this.#rethrow();
   }
 
-  #join(): void {
+  #announce(
+    command: number,
+    id: number,
+    first: number,
+    last: number,
+    frame = 0,
+    tickets = 0,
+  ): void {
     const control = this.#control;
-    const pending = CONTROL.pending;
-    for (let i = 0; Atomics.load(control, pending) > 0; i++) {
+    Atomics.store(control, CONTROL.turn, this.#turn + 1);
+    Atomics.store(control, CONTROL.command, command);
+    Atomics.store(control, CONTROL.id, id);
+    Atomics.store(control, CONTROL.first, first);
+    Atomics.store(control, CONTROL.last, last);
+    Atomics.store(control, CONTROL.frame, frame);
+    Atomics.store(control, CONTROL.base, (this.#base - tickets) | 0);
+    Atomics.store(control, CONTROL.tickets, tickets);
+    this.#turn = (this.#turn + 2) | 0;
+    Atomics.store(control, CONTROL.turn, this.#turn);
+  }
+
+  /** Wakes the workers that sleep. */
+  #wake(): void {
+    const control = this.#control;
+    if (Atomics.load(control, CONTROL.asleep) === 0) return;
+    Atomics.add(control, CONTROL.wake, 1);
+    Atomics.notify(control, CONTROL.wake);
+  }
+
+  /** Waits until a word has come up to a number. */
+  #await(word: number, number: number): void {
+    const control = this.#control;
+    for (let i = 0; ((Atomics.load(control, word) - number) | 0) < 0; i++) {
       if (i < this.#spins || !this.#canWait) {
         pause();
         continue;
       }
       Atomics.store(control, CONTROL.callerSleeps, 1);
-      const left = Atomics.load(control, pending);
-      if (left > 0) Atomics.wait(control, pending, left);
+      const wake = Atomics.load(control, CONTROL.callerWake);
+      if (((Atomics.load(control, word) - number) | 0) < 0) {
+        Atomics.wait(control, CONTROL.callerWake, wake);
+      }
       Atomics.store(control, CONTROL.callerSleeps, 0);
     }
+  }
+
+  /** Throws what a worker has reported. */
+  #rethrow(): void {
+    const control = this.#control;
     const failed = Atomics.exchange(control, CONTROL.failed, 0);
     if (failed === 0) return;
     const message = new TextDecoder().decode(
@@ -337,20 +391,19 @@ export class ThreadPool {
   async #open(): Promise<void> {
     if (this.#closed || this.#up + 1 >= this.#threads) return;
     const thread = this.#up + 1;
-    const line = lineOf(thread);
     try {
-      const control = this.#control.buffer as SharedArrayBuffer;
-      const worker = createWorker({
-        control,
+      const worker = startWorker({
+        control: this.#control.buffer as SharedArrayBuffer,
         mailboxOffset: this.#mailbox.byteOffset,
         memory: this.#memory,
         thread,
         spins: this.#spins,
         words: CONTROL,
         commands: COMMAND,
+        stageWords: STAGE_WORDS,
       }, (reason) => this.#stayAlone(reason));
       this.#workers.push(worker);
-      while (Atomics.load(this.#control, line + 2) === 0) {
+      while (Atomics.load(this.#control, CONTROL.up) < thread) {
         await macrotask();
         if (this.#closed || this.#failure !== undefined) return;
       }
@@ -371,65 +424,5 @@ export class ThreadPool {
   }
 }
 
-function lineOf(thread: number): number {
-  return CONTROL.lines + (thread - 1) * CONTROL.lineWords;
-}
-
 const pause: () => void = (Atomics as { pause?: () => void }).pause ??
   (() => {});
-
-/** Resolves after the event loop has had a turn, without a timer. */
-function macrotask(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
-}
-
-interface NodeWorker extends Thread {
-  unref(): void;
-  on(event: "error", listener: (error: unknown) => void): void;
-}
-
-interface WorkerThreads {
-  readonly Worker: new (
-    code: string,
-    options: { eval: true; workerData: WorkerStart },
-  ) => NodeWorker;
-}
-
-/**
- * A worker of Deno or Node that does not keep the process alive, or one of a
- * browser. Its code is text: no file is read.
- */
-function createWorker(
-  start: WorkerStart,
-  onError: (reason: string) => void,
-): Thread {
-  const { process } = globalThis as {
-    process?: { getBuiltinModule?: (name: string) => unknown };
-  };
-  const node = process?.getBuiltinModule?.("node:worker_threads") as
-    | WorkerThreads
-    | undefined;
-  if (node) {
-    const code = `(${serve})(require("node:worker_threads").workerData);`;
-    const worker = new node.Worker(code, { eval: true, workerData: start });
-    worker.on("error", (error) => onError(`a worker failed: ${error}`));
-    worker.unref();
-    return worker;
-  }
-  const code = `onmessage = ({ data }) => { (${serve})(data); close(); };`;
-  const url = URL.createObjectURL(
-    new Blob([code], { type: "text/javascript" }),
-  );
-  const worker = new Worker(url);
-  worker.onerror = (event) => onError(`a worker failed: ${event.message}`);
-  worker.postMessage(start);
-  URL.revokeObjectURL(url);
-  return worker;
-}

@@ -1,49 +1,70 @@
 /**
- * What a thread of the pool does: it waits for its turn, runs its share and
- * reports. The calling thread and the others talk through one shared block.
+ * What a thread of the pool does: it waits for something to do, takes its
+ * share and reports. The calling thread and the others talk through one shared
+ * block.
  *
  * @module
  */
 
 /** Words of the control block; each group has its own cache line of 16 words. */
 export const CONTROL = {
+  /**
+   * Counts what the calling thread has announced, by twos: odd while the words
+   * behind it are being written.
+   */
+  turn: 0,
   /** Which of {@link COMMAND} is to be done. */
-  command: 0,
-  /** Which program, and which of its functions. */
-  program: 1,
-  stage: 2,
-  /** What the function is given. */
+  command: 1,
+  /** Which program or sequence. */
+  id: 2,
+  /** Address that the frames of a sequence are counted from. */
   frame: 3,
-  items: 4,
-  /** Items that one turn takes. */
-  chunk: 5,
-  /** Bytes of a module: all of them, where this part begins, its length. */
-  totalBytes: 6,
-  partOffset: 7,
-  partBytes: 8,
-  /** First item that nobody has taken. */
-  next: 16,
-  /** Threads that are not done yet. */
-  pending: 32,
-  /** Whether the calling thread sleeps on `pending`. */
+  /** The first ticket of this run, and how many there are. */
+  base: 4,
+  tickets: 5,
+  /** The workers that are meant; others may not be ready for it. */
+  first: 6,
+  last: 7,
+  /** Bytes to be loaded: all of them, where this part begins, its length. */
+  totalBytes: 8,
+  partOffset: 9,
+  partBytes: 10,
+  /** The next ticket: one for each chunk of each stage, in their order. */
+  ticket: 16,
+  /** Chunks that are done, counted like tickets. */
+  done: 17,
+  /** Workers that have obeyed the command. */
+  obeyed: 32,
+  /** Whether the calling thread sleeps, and the word that it sleeps on. */
   callerSleeps: 33,
+  callerWake: 34,
   /** 1 + the number of the thread that failed; its message is in the mailbox. */
   failed: 48,
   messageBytes: 49,
-  /** Where thread 1 has its line: offer, whether it sleeps, whether it is up. */
-  lines: 64,
-  lineWords: 16,
+  /** Workers that sleep, and the word that they sleep on. */
+  asleep: 64,
+  wake: 65,
+  /** The last worker that is up. */
+  up: 80,
+  /** How many words there are. */
+  words: 96,
+} as const;
+
+/** What the calling thread can ask for. */
+export const COMMAND = {
+  run: 1,
+  loadProgram: 2,
+  loadSequence: 3,
+  unload: 4,
+  close: 5,
 } as const;
 
 /**
- * An offer is a multiple of 4; the thread adds 1 when it takes it, the calling
- * thread 2 when it takes it back, because the work is done before the thread is
- * awake.
+ * A stage as the workers get it, in words: its program, the position of its
+ * function among the exports, the frame, the items, how many of them a ticket
+ * stands for, the first ticket, and the one behind the last.
  */
-export const OFFER = { step: 4, taken: 1, withdrawn: 2 } as const;
-
-/** What the calling thread can ask for. */
-export const COMMAND = { run: 1, load: 2, unload: 3, close: 4 } as const;
+export const STAGE_WORDS = 7;
 
 /** What a thread is started with. */
 export interface WorkerStart {
@@ -61,104 +82,193 @@ export interface WorkerStart {
   readonly words: typeof CONTROL;
   /** {@link COMMAND}, likewise. */
   readonly commands: typeof COMMAND;
+  /** {@link STAGE_WORDS}, likewise. */
+  readonly stageWords: number;
 }
 
 type StageFunction = (frame: number, start: number, end: number) => void;
+
+interface SharedStage {
+  readonly call: StageFunction;
+  readonly frame: number;
+  readonly items: number;
+  readonly chunk: number;
+  readonly first: number;
+  readonly end: number;
+}
 
 /**
  * Serves commands until it is told to close. Its text is the code of the
  * workers, so it uses nothing from outside.
  */
 export function serve(start: WorkerStart): void {
-  const { memory, thread, spins, words, commands } = start;
+  const { memory, thread, spins, words, commands, stageWords } = start;
   const control = new Int32Array(start.control);
   const mailbox = new Uint8Array(start.control, start.mailboxOffset);
   const programs = new Map<number, StageFunction[]>();
-  const line = words.lines + (thread - 1) * words.lineWords;
+  const sequences = new Map<number, SharedStage[]>();
   const pause = (Atomics as { pause?: () => void }).pause ?? (() => {});
+  const { turn, ticket, done } = words;
   let bytes = new Uint8Array(0);
   let seen = 0;
 
-  const awaitChange = (): number => {
-    for (let i = 0; i < spins; i++) {
-      const offer = Atomics.load(control, line);
-      if (offer !== seen) return offer;
-      pause();
-    }
-    Atomics.store(control, line + 1, 1);
-    let offer = Atomics.load(control, line);
-    while (offer === seen) {
-      Atomics.wait(control, line, seen);
-      offer = Atomics.load(control, line);
-    }
-    Atomics.store(control, line + 1, 0);
-    return offer;
+  /** Sleeps if nothing has changed and until the calling thread opens a stage. */
+  const sleep = (nowTicket: number, nowDone: number) => {
+    Atomics.add(control, words.asleep, 1);
+    const wake = Atomics.load(control, words.wake);
+    const same = Atomics.load(control, turn) === seen &&
+      Atomics.load(control, ticket) === nowTicket &&
+      Atomics.load(control, done) === nowDone;
+    if (same) Atomics.wait(control, words.wake, wake);
+    Atomics.sub(control, words.asleep, 1);
   };
-  const awaitTurn = () => {
+  const wakeCaller = () => {
+    if (Atomics.load(control, words.callerSleeps) === 0) return;
+    Atomics.add(control, words.callerWake, 1);
+    Atomics.notify(control, words.callerWake);
+  };
+  const wakeWorkers = () => {
+    if (Atomics.load(control, words.asleep) === 0) return;
+    Atomics.add(control, words.wake, 1);
+    Atomics.notify(control, words.wake);
+  };
+  const report = (error: unknown) => {
+    const mine = 1 + thread;
+    if (Atomics.compareExchange(control, words.failed, 0, mine) !== 0) return;
+    // A copy: encodeInto() may not write to shared memory in browsers.
+    const message = new TextEncoder().encode(`${error}`).slice(0, 1024);
+    mailbox.set(message);
+    Atomics.store(control, words.messageBytes, message.length);
+  };
+
+  /** Takes tickets of a run until none is left for workers. */
+  const work = (
+    stages: SharedStage[],
+    frame: number,
+    base: number,
+    tickets: number,
+  ) => {
+    const last = stages.length - 1;
+    const { end } = stages[last]!;
+    let at = 0;
+    let idle = 0;
     for (;;) {
-      seen = awaitChange();
-      if ((seen & 3) !== 0) continue;
-      const taken = seen + 1;
-      if (Atomics.compareExchange(control, line, seen, taken) === seen) {
-        seen = taken;
-        return;
+      const next = Atomics.load(control, ticket);
+      const taken = (next - base) | 0;
+      if (taken < 0 || taken >= end) return;
+      while (taken >= stages[at]!.end) at++;
+      const stage = stages[at]!;
+      const finished = Atomics.load(control, done);
+      if (taken < stage.first || ((finished - base) | 0) < stage.first) {
+        // Others are still busy with what comes before.
+        if (++idle <= spins) pause();
+        else sleep(next, finished);
+        continue;
       }
+      idle = 0;
+      // A ticket that can be had is one of this run: they never come again.
+      if (Atomics.compareExchange(control, ticket, next, next + 1) !== next) {
+        continue;
+      }
+      const from = (taken - stage.first) * stage.chunk;
+      let skipped = 0;
+      try {
+        stage.call(
+          frame + stage.frame,
+          from,
+          Math.min(stage.items, from + stage.chunk),
+        );
+      } catch (error) {
+        report(error);
+        // The rest is taken by nobody.
+        const behind = (base + tickets) | 0;
+        skipped = (behind - Atomics.exchange(control, ticket, behind)) | 0;
+      }
+      const before = Atomics.add(control, done, 1 + skipped);
+      const behind = (before + 1 + skipped - base) | 0;
+      if (behind !== stage.end && behind !== tickets) continue;
+      wakeCaller();
+      if (at < last && stages[at + 1]!.first === behind) wakeWorkers();
     }
   };
-  const load = () => {
+
+  const load = (): boolean => {
     const total = control[words.totalBytes]!;
     const offset = control[words.partOffset]!;
     const part = mailbox.subarray(0, control[words.partBytes]);
     if (offset === 0) bytes = new Uint8Array(total);
     bytes.set(part, offset);
-    if (offset + part.length < total) return;
+    return offset + part.length === total;
+  };
+  const loadProgram = (id: number) => {
+    if (!load()) return;
     const module = new WebAssembly.Module(bytes);
     const instance = new WebAssembly.Instance(module, {
       env: { memory, thread: () => thread },
     });
     const stages = WebAssembly.Module.exports(module)
       .map(({ name }) => instance.exports[name] as StageFunction);
-    programs.set(control[words.program]!, stages);
+    programs.set(id, stages);
   };
-  const run = () => {
-    const stages = programs.get(control[words.program]!)!;
-    const stage = stages[control[words.stage]!]!;
-    const frame = control[words.frame]!;
-    const items = control[words.items]!;
-    const chunk = control[words.chunk]!;
-    for (;;) {
-      const from = Atomics.add(control, words.next, chunk);
-      if (from >= items) return;
-      stage(frame, from, Math.min(items, from + chunk));
+  const loadSequence = (id: number) => {
+    if (!load()) return;
+    const list = new Int32Array(bytes.buffer);
+    const stages: SharedStage[] = [];
+    for (let i = 0; i < list.length; i += stageWords) {
+      stages.push({
+        call: programs.get(list[i]!)![list[i + 1]!]!,
+        frame: list[i + 2]!,
+        items: list[i + 3]!,
+        chunk: list[i + 4]!,
+        first: list[i + 5]!,
+        end: list[i + 6]!,
+      });
     }
+    sequences.set(id, stages);
+  };
+  const obey = (command: number, id: number) => {
+    try {
+      if (command === commands.loadProgram) loadProgram(id);
+      else if (command === commands.loadSequence) loadSequence(id);
+      else {
+        programs.delete(id);
+        sequences.delete(id);
+      }
+    } catch (error) {
+      report(error);
+    }
+    Atomics.add(control, words.obeyed, 1);
+    wakeCaller();
   };
 
-  Atomics.store(control, line + 2, 1);
-  for (;;) {
-    awaitTurn();
-    const command = control[words.command];
-    if (command === commands.close) return;
-    try {
-      if (command === commands.run) run();
-      else if (command === commands.load) load();
-      else programs.delete(control[words.program]!);
-    } catch (error) {
-      const first = Atomics.compareExchange(
-        control,
-        words.failed,
-        0,
-        1 + thread,
-      );
-      if (first === 0) {
-        // A copy: encodeInto() may not write to shared memory in browsers.
-        const message = new TextEncoder().encode(`${error}`).slice(0, 1024);
-        mailbox.set(message);
-        Atomics.store(control, words.messageBytes, message.length);
+  seen = Atomics.load(control, turn);
+  Atomics.store(control, words.up, thread);
+  for (let idle = 0;;) {
+    const now = Atomics.load(control, turn);
+    if (now === seen || (now & 1) !== 0) {
+      if (++idle <= spins) pause();
+      else {
+        sleep(
+          Atomics.load(control, ticket),
+          Atomics.load(control, done),
+        );
       }
+      continue;
     }
-    const left = Atomics.sub(control, words.pending, 1) - 1;
-    if (left === 0 && Atomics.load(control, words.callerSleeps) === 1) {
-      Atomics.notify(control, words.pending);
-    }
+    idle = 0;
+    const command = Atomics.load(control, words.command);
+    const id = Atomics.load(control, words.id);
+    const frame = Atomics.load(control, words.frame);
+    const base = Atomics.load(control, words.base);
+    const tickets = Atomics.load(control, words.tickets);
+    const first = Atomics.load(control, words.first);
+    const last = Atomics.load(control, words.last);
+    // The calling thread waits for no one, so that it may be further already.
+    if (Atomics.load(control, turn) !== now) continue;
+    seen = now;
+    if (command === commands.close) return;
+    if (thread < first || thread > last) continue;
+    if (command !== commands.run) obey(command, id);
+    else work(sequences.get(id)!, frame, base, tickets);
   }
 }

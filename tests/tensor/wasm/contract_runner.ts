@@ -12,7 +12,7 @@ import {
   type ContractPlan,
   emitContract,
 } from "../../../tensor/wasm/contract.ts";
-import type { Program, ThreadPool } from "../../../tensor/wasm/threads.ts";
+import type { Sequence, ThreadPool } from "../../../tensor/wasm/threads.ts";
 
 const PAGE = 65536;
 
@@ -31,7 +31,7 @@ export class ContractRunner {
   /** What the emitter asks for. */
   readonly plan: ContractPlan;
   readonly #pool: ThreadPool;
-  readonly #program: Program;
+  readonly #sequence: Sequence;
   readonly #frame = 1024;
   /** One view a buffer of the kernel. */
   readonly buffers: HostBuffer[] = [];
@@ -52,7 +52,16 @@ export class ContractRunner {
     if (!plan) throw new Error(`${kernel.name}: not emitted`);
     this.plan = plan;
     this.#pool = pool;
-    this.#program = pool.load(module.finish());
+    const program = pool.load(module.finish());
+    this.#sequence = pool.sequence(
+      plan.stages.map(({ name, items, grain }) => ({
+        program,
+        stage: name,
+        frame: 0,
+        items,
+        grain,
+      })),
+    );
     const frame = new Uint32Array(memory.buffer, this.#frame);
     let address = 4096;
     const take = (bytes: number) => {
@@ -76,8 +85,6 @@ export class ContractRunner {
 
   /** Runs all stages. */
   run(): void {
-    for (const { name, items, grain } of this.plan.stages) {
-      this.#pool.run(this.#program, name, this.#frame, items, grain);
-    }
+    this.#pool.run(this.#sequence, this.#frame);
   }
 }

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Local, ModuleBuilder } from "../../../tensor/wasm/assembler.ts";
-import { ThreadPool } from "../../../tensor/wasm/threads.ts";
+import {
+  type Program,
+  type Step,
+  ThreadPool,
+} from "../../../tensor/wasm/threads.ts";
 
 /** `mark`: adds 1 to word i and writes the thread's number to word i + 4096. */
 function markModule(): Uint8Array<ArrayBuffer> {
@@ -33,6 +37,16 @@ function markModule(): Uint8Array<ArrayBuffer> {
   return module.finish();
 }
 
+function step(
+  program: Program,
+  stage: string,
+  items: number,
+  grain: number,
+  frame = 0,
+): Step {
+  return { program, stage, frame, items, grain };
+}
+
 function sharedMemory(): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
 }
@@ -43,7 +57,7 @@ Deno.test("ThreadPool runs on the calling thread until there is enough work", as
   const program = pool.load(markModule());
   const words = new Int32Array(memory.buffer);
   assertEquals(pool.active, 1);
-  pool.run(program, "mark", 0, 100, 1);
+  pool.run(pool.sequence([step(program, "mark", 100, 1)]), 0);
   assertEquals([...words.subarray(0, 101)], [...Array(100).fill(1), 0]);
   await pool.start();
   assertEquals(pool.active, 2);
@@ -56,9 +70,10 @@ for (const [items, grain] of [[1, 1], [7, 3], [100, 1], [1000, 64]] as const) {
     const pool = new ThreadPool(memory, { threads: 3 });
     await pool.start();
     const program = pool.load(markModule());
+    const sequence = pool.sequence([step(program, "mark", items, grain)]);
     const words = new Int32Array(memory.buffer);
     for (let round = 1; round <= 20; round++) {
-      pool.run(program, "mark", 0, items, grain);
+      pool.run(sequence, 0);
       assert(words.subarray(0, items).every((count) => count === round));
       assertEquals(words[items], 0);
       const by = words.subarray(4096, 4096 + items);
@@ -75,13 +90,15 @@ Deno.test("ThreadPool reports a worker that traps and goes on", async () => {
   const pool = new ThreadPool(memory, { threads: 2 });
   await pool.start();
   const program = pool.load(markModule());
+  const trap = pool.sequence([step(program, "trap", 64, 1)]);
+  const mark = pool.sequence([step(program, "mark", 64, 1)]);
   const error = assertThrows(
-    () => pool.run(program, "trap", 0, 64, 1),
+    () => pool.run(trap, 0),
     Error,
     "wasm: thread 1 failed",
   );
   assert(error.message.includes("unreachable"), error.message);
-  pool.run(program, "mark", 0, 64, 1);
+  pool.run(mark, 0);
   assertEquals(new Int32Array(memory.buffer)[63], 1, "still works");
   pool.close();
 });
@@ -101,8 +118,10 @@ Deno.test("ThreadPool loads a module larger than its mailbox", async () => {
   });
   await pool.start();
   const program = pool.load(module.finish());
-  pool.run(program, "fill", 0, 2, 1);
+  const sequence = pool.sequence([step(program, "fill", 2, 1)]);
+  pool.run(sequence, 0);
   assertEquals(new Int32Array(memory.buffer)[63], 1000 + 39999);
+  pool.unload(sequence);
   pool.unload(program);
   pool.close();
 });
