@@ -1,4 +1,4 @@
-import type { Shape, Tensor } from "@heddle/tensor";
+import { type Shape, Tensor } from "@heddle/tensor";
 
 /** `[2, 3]`, as messages show a shape. */
 export function formatShape(shape: Shape): string {
@@ -17,7 +17,15 @@ export function requireFloat(
   operation: string,
   tensors: Readonly<Record<string, Tensor>>,
 ): void {
-  for (const [name, { dtype }] of Object.entries(tensors)) {
+  for (const [name, value] of Object.entries(tensors)) {
+    if (!((value as unknown) instanceof Tensor)) {
+      throw new TypeError(
+        `${operation}: ${name} must be a tensor: got ${
+          Array.isArray(value) ? "an array" : typeof value
+        }: make one with tensor()`,
+      );
+    }
+    const { dtype } = value;
     if (dtype === "float32") continue;
     throw new TypeError(
       `${operation}: ${name} must be float32: got ${dtype}: cast it first`,

@@ -112,12 +112,20 @@ export class DataLoader<Item, Batch = Collated<Item>>
    * @param dataset The items.
    * @param options Size and order of the batches, and how they are made.
    * @throws {RangeError} If `batchSize` or `prefetch` is out of range.
+   * @throws {TypeError} If the data set has no `get`.
    */
   constructor(
     dataset: Dataset<Item>,
     options: DataLoaderOptions<Item, Batch> = {},
   ) {
     const { batchSize = 1, prefetch = 0, seed = 0 } = options;
+    if (typeof dataset?.get !== "function") {
+      throw new TypeError(
+        `DataLoader: a data set must have length and get: got ${
+          Array.isArray(dataset) ? "an array" : typeof dataset
+        }: pass columns({ name: array })`,
+      );
+    }
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(
         `DataLoader: batchSize must be a whole number from 1: got ${batchSize}`,

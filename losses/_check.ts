@@ -1,4 +1,4 @@
-import type { Shape, Tensor } from "@heddle/tensor";
+import { type Shape, Tensor } from "@heddle/tensor";
 
 /** `[2, 3]`, as messages show a shape. */
 export function formatShape(shape: Shape): string {
@@ -11,13 +11,30 @@ export function sameShape(a: Shape, b: Shape): boolean {
 }
 
 /**
- * @throws {TypeError} If the tensor is not float32.
+ * @throws {TypeError} If it is no tensor.
+ */
+export function requireTensor(
+  operation: string,
+  name: string,
+  value: unknown,
+): void {
+  if (value instanceof Tensor) return;
+  throw new TypeError(
+    `${operation}: ${name} must be a tensor: got ${
+      Array.isArray(value) ? "an array" : typeof value
+    }: make one with tensor()`,
+  );
+}
+
+/**
+ * @throws {TypeError} If it is no float32 tensor.
  */
 export function requireFloat(
   operation: string,
   name: string,
   x: Tensor,
 ): void {
+  requireTensor(operation, name, x);
   if (x.dtype !== "float32") {
     throw new TypeError(
       `${operation}: ${name} must be float32: got ${x.dtype}: cast it first`,

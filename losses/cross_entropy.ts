@@ -1,5 +1,10 @@
 import { logSoftmax, type Tensor } from "@heddle/tensor";
-import { formatShape, requireNumber, sameShape } from "./_check.ts";
+import {
+  formatShape,
+  requireNumber,
+  requireTensor,
+  sameShape,
+} from "./_check.ts";
 import {
   checkClasses,
   checkClassTargets,
@@ -78,6 +83,7 @@ export function crossEntropy(
   checkReduction("crossEntropy", reduction);
   checkClasses("crossEntropy", "logits", logits, weights);
   requireNumber("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
+  requireTensor("crossEntropy", "targets", targets);
   checkTargets(logits, targets, options);
   const axis = classAxis(logits);
   const logProbs = logSoftmax(logits, axis);

@@ -1,4 +1,5 @@
 import type { Tensor } from "@heddle/tensor";
+import { requireTensor } from "./_check.ts";
 import {
   checkClasses,
   checkClassTargets,
@@ -58,6 +59,7 @@ export function nll(
   const { weights, ignoreIndex = -100, reduction = "mean" } = options;
   checkReduction("nll", reduction);
   checkClasses("nll", "logProbs", logProbs, weights);
+  requireTensor("nll", "targets", targets);
   if (targets.dtype !== "int32") {
     throw new TypeError(
       `nll: targets must be int32: got ${targets.dtype}: pass class ids`,

@@ -1,10 +1,22 @@
-import type { Generator, Pair } from "@heddle/tensor";
+import { type Generator, type Pair, Tensor } from "@heddle/tensor";
 
 /** Options with a generator, or without one. */
 export function generatorOptions(
   generator: Generator | undefined,
 ): { readonly generator?: Generator } {
   return generator === undefined ? {} : { generator };
+}
+
+/**
+ * @throws {TypeError} If it is no tensor.
+ */
+export function requireTensor(operation: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  throw new TypeError(
+    `${operation}: the input must be a tensor: got ${
+      Array.isArray(value) ? "an array" : typeof value
+    }: make one with tensor()`,
+  );
 }
 
 /**

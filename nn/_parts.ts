@@ -17,6 +17,7 @@ export type Leaf = Tensor | Generator;
  *
  * @throws {RangeError} If a name on the way is empty or holds a dot, which
  * would make two paths look alike.
+ * @throws {TypeError} If a Map or Set holds a part, which has no path there.
  */
 export function ownParts<M>(
   owner: object,
@@ -33,6 +34,10 @@ export function ownParts<M>(
     } else if (isHolder(value) && !above.includes(value)) {
       for (const [name, inner] of Object.entries(value)) {
         visit(inner, [...names, name], [...above, value]);
+      }
+    } else if (value instanceof Map || value instanceof Set) {
+      for (const inner of value.values()) {
+        if (isModule(inner) || isState(inner)) throw misplaced(value, names);
       }
     }
   };
@@ -64,6 +69,18 @@ export function allParts<M extends object>(
 
 function isLeaf(value: unknown): value is Leaf {
   return value instanceof Tensor || value instanceof Generator;
+}
+
+/** What must be saved, other than tensors that may be a cache. */
+function isState(value: unknown): boolean {
+  return value instanceof Tensor ? value.isVariable : isLeaf(value);
+}
+
+function misplaced(holder: object, names: readonly string[]): TypeError {
+  return new TypeError(
+    `Module: ${names.join(".")} is a ${holder.constructor.name} of parts, ` +
+      "which would not be trained or saved: use an array or a plain object",
+  );
 }
 
 function isHolder(value: unknown): value is object {

@@ -1,5 +1,5 @@
 import { custom, noGrad, ones, type Tensor, zeros } from "@heddle/tensor";
-import { requireSizes, requireWithin } from "../_check.ts";
+import { requireSizes, requireTensor, requireWithin } from "../_check.ts";
 import { formatShape } from "../_fit.ts";
 import { Module } from "../module.ts";
 
@@ -106,6 +106,7 @@ export class BatchNorm2d extends Module {
    * a channel to train on: its variance would say nothing.
    */
   override forward(input: Tensor): Tensor {
+    requireTensor("BatchNorm2d", input);
     const { features, weight, bias } = this;
     if (input.rank !== 4 || input.shape[1] !== features) {
       throw new RangeError(

@@ -1,5 +1,10 @@
 import type { Generator, Pair, Tensor } from "@heddle/tensor";
-import { generatorOptions, pairText, requireSizes } from "../_check.ts";
+import {
+  generatorOptions,
+  pairText,
+  requireSizes,
+  requireTensor,
+} from "../_check.ts";
 import { formatShape } from "../_fit.ts";
 import { defaultUniform } from "../init.ts";
 import { Module } from "../module.ts";
@@ -125,6 +130,7 @@ export class Conv2d extends Module {
    * @throws {RangeError} If the channels differ or a window does not fit.
    */
   override forward(input: Tensor): Tensor {
+    requireTensor("Conv2d", input);
     const { stride, padding, dilation, groups, bias } = this;
     const lone = input.rank === 3;
     const batch = lone ? input.unsqueeze(0) : input;

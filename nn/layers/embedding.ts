@@ -1,5 +1,5 @@
 import { arange, type Generator, type Tensor, where } from "@heddle/tensor";
-import { generatorOptions, requireSizes } from "../_check.ts";
+import { generatorOptions, requireSizes, requireTensor } from "../_check.ts";
 import { normalWith } from "../init.ts";
 import { Module } from "../module.ts";
 
@@ -78,6 +78,7 @@ export class Embedding extends Module {
    * @throws {TypeError} If the ids are not integers.
    */
   override forward(ids: Tensor): Tensor {
+    requireTensor("Embedding", ids);
     if (ids.dtype !== "int32" && ids.dtype !== "uint32") {
       throw new TypeError(
         `Embedding: ids must be int32 or uint32: got ${ids.dtype}: cast them`,

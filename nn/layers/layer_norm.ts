@@ -1,5 +1,5 @@
 import { ones, type Shape, type Tensor, zeros } from "@heddle/tensor";
-import { requireSizes, requireWithin } from "../_check.ts";
+import { requireSizes, requireTensor, requireWithin } from "../_check.ts";
 import { formatShape, sameShape } from "../_fit.ts";
 import { Module } from "../module.ts";
 
@@ -80,6 +80,7 @@ export class LayerNorm extends Module {
    * @throws {RangeError} If the last axes have other sizes.
    */
   override forward(input: Tensor): Tensor {
+    requireTensor("LayerNorm", input);
     const { normalizedShape: shape, eps, weight, bias } = this;
     if (!sameShape(input.shape.slice(-shape.length), shape)) {
       throw new RangeError(

@@ -1,5 +1,5 @@
 import type { Generator, Tensor } from "@heddle/tensor";
-import { generatorOptions, requireSizes } from "../_check.ts";
+import { generatorOptions, requireSizes, requireTensor } from "../_check.ts";
 import { formatShape } from "../_fit.ts";
 import { defaultUniform } from "../init.ts";
 import { Module } from "../module.ts";
@@ -72,6 +72,7 @@ export class Linear extends Module {
    * @throws {RangeError} If the last axis has another size.
    */
   override forward(input: Tensor): Tensor {
+    requireTensor("Linear", input);
     if (input.shape.at(-1) !== this.inFeatures) {
       throw new RangeError(
         `Linear: the last axis must be of size ${this.inFeatures}: got ${

@@ -21,9 +21,14 @@ export class Sequential extends Module {
   /** How many layers there are. */
   readonly length: number;
 
-  /** Takes the layers, in order. */
+  /**
+   * Takes the layers, in order.
+   *
+   * @throws {TypeError} If one is no module.
+   */
   constructor(...layers: readonly Layer[]) {
     super();
+    for (const layer of layers as readonly unknown[]) requireModule(layer);
     // As fields of their own: so their paths are plain positions.
     Object.assign(this, layers);
     this.length = layers.length;
@@ -35,4 +40,16 @@ export class Sequential extends Module {
     for (let at = 0; at < this.length; at++) value = this[at]!.forward(value);
     return value;
   }
+}
+
+function requireModule(layer: unknown): void {
+  if (layer instanceof Module) return;
+  const [got, hint] = Array.isArray(layer)
+    ? ["an array", "pass the layers one by one: new Sequential(...layers)"]
+    : typeof layer === "function"
+    ? ["a function", "write a Module whose forward calls it"]
+    : [typeof layer, "pass new Linear(...) and the like"];
+  throw new TypeError(
+    `Sequential: a layer must be a Module: got ${got}: ${hint}`,
+  );
 }

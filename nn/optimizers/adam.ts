@@ -1,5 +1,6 @@
 import type { Tensor } from "@heddle/tensor";
 import {
+  checkOptions,
   type LearningRate,
   Optimizer,
   outOfRange,
@@ -70,6 +71,7 @@ export class Adam extends Optimizer<AdamGroupOptions> {
    *
    * @param parameters Variables, or groups of them with options of their own.
    * @throws {RangeError} If an option is out of range.
+   * @throws {TypeError} If a parameter is no variable.
    */
   constructor(
     parameters: ParameterList<AdamGroupOptions>,
@@ -81,7 +83,7 @@ export class Adam extends Optimizer<AdamGroupOptions> {
       eps: 1e-8,
       weightDecay: 0,
       amsgrad: false,
-      ...options,
+      ...checkOptions("Adam", options),
     });
   }
 
@@ -162,12 +164,13 @@ export class AdamW extends Adam {
    *
    * @param parameters Variables, or groups of them with options of their own.
    * @throws {RangeError} If an option is out of range.
+   * @throws {TypeError} If a parameter is no variable.
    */
   constructor(
     parameters: ParameterList<AdamGroupOptions>,
     options: AdamOptions = {},
   ) {
-    super(parameters, { weightDecay: 0.01, ...options });
+    super(parameters, { weightDecay: 0.01, ...checkOptions("AdamW", options) });
   }
 
   /** What the step starts from and follows. */

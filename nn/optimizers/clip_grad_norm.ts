@@ -11,6 +11,7 @@ import { noGrad, type Tensor, zeros } from "@heddle/tensor";
  * @param maxNorm The greatest norm, above 0.
  * @returns The norm before, a scalar; 0 if there is no gradient.
  * @throws {RangeError} If `maxNorm` is not a number above 0.
+ * @throws {TypeError} If the parameters are no list.
  *
  * @example
  * ```ts
@@ -31,6 +32,11 @@ export function clipGradNorm(
   if (!(maxNorm > 0)) {
     throw new RangeError(
       `clipGradNorm: maxNorm must be above 0: got ${maxNorm}`,
+    );
+  }
+  if (typeof parameters?.[Symbol.iterator] !== "function") {
+    throw new TypeError(
+      "clipGradNorm: the parameters must be a list: pass model.parameters()",
     );
   }
   const clipped = [...new Set(parameters)].filter(({ grad }) => grad !== null);

@@ -1,4 +1,5 @@
 import { endStep, noGrad, Tensor, zeros } from "@heddle/tensor";
+import { Module } from "../module.ts";
 import { describeMisfit, misfitError, misfitOf } from "../_fit.ts";
 
 /** What every optimizer has. */
@@ -82,7 +83,9 @@ export abstract class Optimizer<
    * @throws {TypeError} If one is no variable.
    */
   constructor(parameters: ParameterList<Options>, defaults: Options) {
+    this.#requireIterable("the parameters", parameters);
     this.groups = [...asGroups(parameters)].map((group) => {
+      this.#requireIterable("a group's parameters", group.parameters);
       const options: Options = { ...defaults, ...group };
       this.#fail(this.problem(options));
       const list = [...group.parameters];
@@ -223,6 +226,16 @@ export abstract class Optimizer<
     return this.constructor.name;
   }
 
+  #requireIterable(what: string, value: unknown): void {
+    const list = value as Partial<Iterable<unknown>> | null | undefined;
+    if (typeof list?.[Symbol.iterator] === "function") return;
+    throw new TypeError(
+      `${this.#name}: ${what} must be a list: got ${
+        value instanceof Module ? "a module" : typeof value
+      }: pass model.parameters()`,
+    );
+  }
+
   #fail(problem: string | undefined): void {
     if (problem === undefined) return;
     throw new RangeError(`${this.#name}: ${problem}`);
@@ -276,4 +289,20 @@ export function outOfRange(
   if (Number.isFinite(value) && value >= 0 && value < limit) return undefined;
   const range = limit === Infinity ? "0 or more" : `from 0 to below ${limit}`;
   return `${name} must be ${range}: got ${value}`;
+}
+
+/**
+ * Options as they are.
+ *
+ * @throws {TypeError} If they are a bare learning rate, which would be lost.
+ */
+export function checkOptions<Options extends object>(
+  optimizer: string,
+  options: Options,
+): Options {
+  if (typeof options === "object") return options;
+  throw new TypeError(
+    `${optimizer}: options must be an object: got ${String(options)}: use ` +
+      "{ learningRate }",
+  );
 }

@@ -476,3 +476,12 @@ Deno.test("dotProductAttention() and attend() name what is wrong", () => {
     ];
   for (const [call, kind, message] of cases) assertThrows(call, kind, message);
 });
+
+Deno.test("dotProductAttention() refuses arrays", () => {
+  const x = ones([1, 1, 2, 2]);
+  assertThrows(
+    () => dotProductAttention(x, [1] as unknown as Tensor, x),
+    TypeError,
+    "dotProductAttention: key must be a tensor: got an array",
+  );
+});

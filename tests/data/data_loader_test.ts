@@ -262,3 +262,12 @@ Deno.test("DataLoader refuses options out of range", () => {
     assertThrows(() => new DataLoader(numbers(1), options), RangeError);
   }
 });
+
+Deno.test("DataLoader refuses a data set without get", () => {
+  assertThrows(
+    () => new DataLoader([1, 2] as unknown as Dataset<number>),
+    TypeError,
+    "DataLoader: a data set must have length and get: got an array: pass " +
+      "columns({ name: array })",
+  );
+});

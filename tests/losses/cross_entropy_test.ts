@@ -357,3 +357,15 @@ Deno.test("crossEntropy() and nll() name what is wrong", () => {
     assertThrows(call, kind, message);
   }
 });
+
+Deno.test("crossEntropy() and nll() refuse arrays", () => {
+  const array = [0] as unknown as Tensor;
+  for (const [name, f] of Object.entries({ crossEntropy, nll })) {
+    assertThrows(
+      () => f(zeros([1, 2]), array),
+      TypeError,
+      `${name}: targets must be a tensor: got an array: make one with tensor()`,
+    );
+    assertThrows(() => f(array, zeros([1])), TypeError, `must be a tensor`);
+  }
+});
