@@ -5,6 +5,7 @@
  */
 
 import { WANTED_FEATURES } from "./webgpu_features.ts";
+import { TIMESTAMPS } from "./webgpu_profile.ts";
 
 /** Limits that kernels profit from. */
 const LIMITS = [
@@ -18,6 +19,9 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension",
   "minUniformBufferOffsetAlignment",
 ] as const;
+
+/** Features that are asked for where the adapter lists them. */
+const LISTED_FEATURES: readonly GPUFeatureName[] = [TIMESTAMPS];
 
 /** An open device and what is known of its hardware. */
 export interface OpenAdapter {
@@ -68,11 +72,14 @@ export async function openAdapter(
   }
   const requiredLimits: Record<string, number> = {};
   for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
+  const listed = LISTED_FEATURES.filter((name) => adapter.features.has(name));
   // A driver may grant what it does not list; a refusal is an answer as well.
-  const requiredFeatures = WANTED_FEATURES as GPUFeatureName[];
+  const wanted = [...listed, ...WANTED_FEATURES as GPUFeatureName[]];
   const device = await adapter
-    .requestDevice({ requiredLimits, requiredFeatures })
-    .catch(() => adapter.requestDevice({ requiredLimits }));
+    .requestDevice({ requiredLimits, requiredFeatures: wanted })
+    .catch(() =>
+      adapter.requestDevice({ requiredLimits, requiredFeatures: listed })
+    );
   const { info } = adapter;
   return {
     device,

@@ -14,7 +14,7 @@ const ROUNDS = 3;
 const MOST_TIMED = 1024;
 
 /** The feature by which the GPU itself tells the time. */
-export const TIMESTAMPS = "timestamp-query";
+export const TIMESTAMPS: GPUFeatureName = "timestamp-query";
 
 /** Milliseconds of each run of a recording whose buffers are bound. */
 export async function timeRuns(
@@ -26,7 +26,7 @@ export async function timeRuns(
   const rounds: number[][] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const times: number[] = [];
-    if (device.features.has(TIMESTAMPS as GPUFeatureName)) {
+    if (device.features.has(TIMESTAMPS)) {
       for (let first = 0; first < runs.length; first += MOST_TIMED) {
         const part = runs.slice(first, first + MOST_TIMED);
         times.push(...await timeByQueries(device, recording, part));

@@ -247,7 +247,7 @@ class TiledCode {
       splitPosition(shader, contract.n, columnAt, place);
       const code = new ValueCode(shader, kernel, place);
       code.define(contract.product, { text: sum, level: 1 });
-      for (const store of kernel.stores) code.store(store);
+      code.stores(kernel.stores);
     }
     const lines = shader.close();
     const head = guards.length > 0 ? `if (${guards.join(" & ")})` : "";

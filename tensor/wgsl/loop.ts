@@ -100,13 +100,13 @@ class LoopBody {
       });
     });
     if (!perRow) {
-      for (const store of rowStores) this.#code.store(store);
+      this.#code.stores(rowStores);
       return;
     }
     // Values first: what they name must be known outside the block as well.
     for (const store of rowStores) this.#code.operand(store.value);
     this.#shader.line("if (local.x == 0u) {");
-    for (const store of rowStores) this.#code.store(store);
+    this.#code.stores(rowStores);
     this.#shader.line("}");
   }
 
@@ -132,7 +132,7 @@ class LoopBody {
         `${total} = ${combined(value.reducer, total, text, value.dtype)};`,
       );
     });
-    for (const store of pass.stores) this.#code.store(store);
+    this.#code.stores(pass.stores);
   }
 
   /** One loop a column axis. */

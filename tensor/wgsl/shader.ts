@@ -28,6 +28,8 @@ interface Scope {
 /** Collects the parts of one WGSL program. */
 export class Shader {
   readonly #slots: readonly BufferSlot[];
+  /** For an input that is overwritten, the output that is bound for both. */
+  readonly #overwriters = new Map<number, number>();
   readonly #bindings: Binding[] = [];
   readonly #declarations: string[] = [];
   readonly #scopes: Scope[] = [{ lines: [], names: new Map() }];
@@ -40,6 +42,9 @@ export class Shader {
   /** @param slots What the buffers are; those that code names are bound. */
   constructor(slots: readonly BufferSlot[]) {
     this.#slots = slots;
+    slots.forEach(({ overwrites }, slot) => {
+      if (overwrites !== undefined) this.#overwriters.set(overwrites, slot);
+    });
   }
 
   /** The level of the innermost open scope. */
@@ -49,10 +54,11 @@ export class Shader {
 
   /** The name of the buffer at a slot, bound from now on. */
   buffer(slot: number): string {
-    const name = `b${slot}`;
-    const { dtype, output, size } = this.#slots[slot]!;
+    const resource = this.#overwriters.get(slot) ?? slot;
+    const name = `b${resource}`;
+    const { dtype, output, size } = this.#slots[resource]!;
     this.#bind(
-      { resource: slot, kind: "buffer", writable: output },
+      { resource, kind: "buffer", writable: output },
       `var<storage, ${output ? "read_write" : "read"}> ${name}: ` +
         `array<${storedTypeOf(dtype)}>; // [${size}]`,
     );

@@ -64,8 +64,16 @@ export class ValueCode {
     return this.#known.get(id)!;
   }
 
-  /** Writes a store's value. */
-  store(store: Store): void {
+  /**
+   * Writes values. All are computed before the first is stored, since a store
+   * may lie in the memory of what another value loads.
+   */
+  stores(stores: readonly Store[]): void {
+    for (const { value } of stores) this.operand(value);
+    for (const store of stores) this.#store(store);
+  }
+
+  #store(store: Store): void {
     const { text } = this.operand(store.value);
     const place = indexOperand(this.#shader, this.#axes, store.index);
     const { dtype } = this.#kernel.values[store.value]!;

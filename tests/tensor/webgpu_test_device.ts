@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import type { DeviceBuffer } from "../../tensor/device/device.ts";
 import {
   openWebgpu,
   type WebgpuBackend,
@@ -48,15 +49,20 @@ export async function runKernel(
   params: Uint32Array = new Uint32Array(),
 ): Promise<HostBuffer[]> {
   let next = 0;
-  const buffers = kernel.buffers.map(({ size, output }) => {
+  const buffers: DeviceBuffer[] = [];
+  for (const { size, output, overwrites } of kernel.buffers) {
+    if (overwrites !== undefined) {
+      buffers.push(buffers[overwrites]!);
+      continue;
+    }
     const buffer = gpu.allocate(size * 4);
     // What is not written must show.
     gpu.write(
       buffer,
       output ? new Float32Array(size).fill(NaN) : inputs[next++]!,
     );
-    return buffer;
-  });
+    buffers.push(buffer);
+  }
   gpu.run(gpu.prepare(kernel), buffers, params);
   const results = await Promise.all(
     kernel.buffers.map(async ({ dtype, size, output }, slot) =>
@@ -65,7 +71,7 @@ export async function runKernel(
         : undefined
     ),
   );
-  for (const buffer of buffers) gpu.free(buffer);
+  for (const buffer of new Set(buffers)) gpu.free(buffer);
   return results.filter((result) => result !== undefined);
 }
 
