@@ -22,14 +22,18 @@ export async function timeRuns(
   idle: Idle,
   recording: WebgpuRecording,
 ): Promise<number[]> {
-  const runs = recording.runs.map((_, run) => run);
+  const count = recording.runs.length;
+  const runs = [...recording.runs.keys()].filter((run) =>
+    recording.dispatchesOf(run) > 0
+  );
   const rounds: number[][] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const times: number[] = [];
+    const times: number[] = Array(count).fill(0);
     if (device.features.has(TIMESTAMPS)) {
       for (let first = 0; first < runs.length; first += MOST_TIMED) {
         const part = runs.slice(first, first + MOST_TIMED);
-        times.push(...await timeByQueries(device, recording, part));
+        const found = await timeByQueries(device, recording, part);
+        part.forEach((run, at) => times[run] = found[at]!);
       }
     } else {
       await idle.wait();
@@ -38,12 +42,15 @@ export async function timeRuns(
         const time = await timeByClock(device, idle, (pass) => {
           recording.encodeRun(pass, run);
         });
-        times.push(Math.max(0, time - nothing));
+        times[run] = Math.max(0, time - nothing);
       }
     }
     rounds.push(times);
   }
-  return runs.map((run) => median(rounds.map((times) => times[run]!)));
+  return Array.from(
+    { length: count },
+    (_, run) => median(rounds.map((times) => times[run]!)),
+  );
 }
 
 /** One pass a run, each between two timestamps. */

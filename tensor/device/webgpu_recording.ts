@@ -181,6 +181,11 @@ export class WebgpuRecording implements Recording {
     return pipeline;
   }
 
+  /** Number of dispatches of a run. */
+  dispatchesOf(run: number): number {
+    return this.#runs[run]!.steps.length;
+  }
+
   /** Encodes the dispatches of a run. */
   encodeRun(pass: GPUComputePassEncoder, number: number): void {
     const { first, steps } = this.#runs[number]!;
