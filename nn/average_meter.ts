@@ -1,4 +1,4 @@
-import { noGrad, Tensor, tensor, zeros } from "@heddle/tensor";
+import { noGrad, onEachRun, Tensor, tensor, zeros } from "@heddle/tensor";
 import { requireWithin } from "./_check.ts";
 import { formatShape } from "./_fit.ts";
 
@@ -67,13 +67,17 @@ export class AverageMeter {
     if (value instanceof Tensor) {
       return this.addTotal(value.mul(weight), weight);
     }
-    this.#hostSum += value * weight;
-    this.#weight += weight;
+    onEachRun(() => {
+      this.#hostSum += value * weight;
+      this.#weight += weight;
+    });
   }
 
   /** Takes in a sum of values, of one element, and of their weights. */
   protected addTotal(total: Tensor, weight: number): void {
-    this.#weight += weight;
+    onEachRun(() => {
+      this.#weight += weight;
+    });
     noGrad(() => {
       const part = total.reshape([]).cast("float32").sub(this.#excess);
       const sum = this.#sum.add(part);

@@ -1,4 +1,4 @@
-import { Generator, Tensor } from "@heddle/tensor";
+import { Generator, HostValue, Tensor } from "@heddle/tensor";
 import {
   describeMisfit,
   misfitError,
@@ -64,14 +64,14 @@ export interface LoadStateResult {
  * ```
  */
 export abstract class Module {
-  #training = true;
+  readonly #training: HostValue<boolean> = new HostValue(true);
 
   /** Computes the outputs; subclasses say from what. */
   abstract forward(...inputs: never[]): unknown;
 
   /** Whether it trains: dropout drops and batch norm counts. */
   get training(): boolean {
-    return this.#training;
+    return this.#training.value;
   }
 
   /**
@@ -81,7 +81,7 @@ export abstract class Module {
    * @returns This module.
    */
   train(mode: boolean = true): this {
-    for (const module of this.modules()) module.#training = mode;
+    for (const module of this.modules()) module.#training.value = mode;
     return this;
   }
 

@@ -1,4 +1,4 @@
-import type { Tensor } from "@heddle/tensor";
+import { hostScalar, type Tensor } from "@heddle/tensor";
 import {
   checkOptions,
   type LearningRate,
@@ -117,10 +117,10 @@ export class Adam extends Optimizer<AdamGroupOptions> {
     parameter: Tensor,
     gradient: Tensor,
     options: AdamGroupOptions,
-    { steps, tensors }: ParameterState,
+    state: ParameterState,
   ): void {
-    const { betas: [beta1, beta2], eps, learningRate } = options;
-    const { mean, square, peak } = tensors as {
+    const { betas: [beta1, beta2], eps } = options;
+    const { mean, square, peak } = state.tensors as {
       mean: Tensor;
       square: Tensor;
       peak?: Tensor;
@@ -129,12 +129,16 @@ export class Adam extends Optimizer<AdamGroupOptions> {
     mean.assign(mean.mul(beta1).add(g.mul(1 - beta1)));
     square.assign(square.mul(beta2).add(g.mul(g).mul(1 - beta2)));
     peak?.assign(peak.maximum(square));
-    // Both averages begin at 0: these are their weights so far, as numbers.
-    const meanWeight = 1 - beta1 ** steps;
-    const rootWeight = Math.sqrt(1 - beta2 ** steps);
+    // Both averages begin at 0: these are their weights so far.
+    const meanWeight = () => 1 - beta1 ** state.steps;
+    const rootWeight = () => Math.sqrt(1 - beta2 ** state.steps);
     // lr (m / meanWeight) / (√s / rootWeight + eps), with one division less.
-    const change = mean.mul(learningRate * rootWeight / meanWeight)
-      .div((peak ?? square).sqrt().add(eps * rootWeight));
+    const rate = hostScalar(() =>
+      options.learningRate * rootWeight() / meanWeight()
+    );
+    const least = hostScalar(() => eps * rootWeight());
+    const change = mean.mul(rate)
+      .div((peak ?? square).sqrt().add(least));
     parameter.assign(from.sub(change));
   }
 }
@@ -177,10 +181,11 @@ export class AdamW extends Adam {
   protected override decay(
     parameter: Tensor,
     gradient: Tensor,
-    { learningRate, weightDecay }: AdamGroupOptions,
+    options: AdamGroupOptions,
   ): readonly [from: Tensor, gradient: Tensor] {
-    return weightDecay === 0
-      ? [parameter, gradient]
-      : [parameter.mul(1 - learningRate * weightDecay), gradient];
+    const { weightDecay } = options;
+    if (weightDecay === 0) return [parameter, gradient];
+    const kept = hostScalar(() => 1 - options.learningRate * weightDecay);
+    return [parameter.mul(kept), gradient];
   }
 }

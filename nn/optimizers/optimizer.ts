@@ -1,4 +1,4 @@
-import { endStep, noGrad, Tensor, zeros } from "@heddle/tensor";
+import { endStep, noGrad, onEachRun, Tensor, zeros } from "@heddle/tensor";
 import { Module } from "../module.ts";
 import { describeMisfit, misfitError, misfitOf } from "../_fit.ts";
 
@@ -119,30 +119,29 @@ export abstract class Optimizer<
    * @throws {Error} If no parameter has a gradient.
    */
   step(options: StepOptions = {}): void {
-    const gradients: Tensor[] = [];
-    noGrad(() => {
-      for (const group of this.groups) {
-        for (const parameter of group.parameters) {
-          const gradient = parameter.grad;
-          if (gradient === null) continue;
-          gradients.push(gradient);
-          const state = this.#states.get(parameter)!;
-          state.steps++;
-          this.update(
-            parameter,
-            gradient,
-            group as unknown as Readonly<Options>,
-            state,
-          );
-        }
-      }
-    });
-    if (gradients.length === 0) {
+    const updates = this.groups.flatMap((group) =>
+      group.parameters.flatMap((parameter) => {
+        const { grad } = parameter;
+        const state = this.#states.get(parameter)!;
+        return grad === null ? [] : [{ group, parameter, grad, state }];
+      })
+    );
+    if (updates.length === 0) {
       throw new Error(
         `${this.#name}.step: no parameter has a gradient: call ` +
           "loss.backward() first",
       );
     }
+    onEachRun(() => {
+      for (const { state } of updates) state.steps++;
+    });
+    noGrad(() => {
+      for (const { group, parameter, grad, state } of updates) {
+        const options = group as unknown as Readonly<Options>;
+        this.update(parameter, grad, options, state);
+      }
+    });
+    const gradients = updates.map(({ grad }) => grad);
     if (options.keep) return endStep(...gradients);
     this.zeroGrad();
     endStep();

@@ -1,4 +1,4 @@
-import type { Tensor } from "@heddle/tensor";
+import { hostScalar, type Tensor } from "@heddle/tensor";
 import {
   type LearningRate,
   Optimizer,
@@ -97,16 +97,17 @@ export class SGD extends Optimizer<Required<SGDOptions>> {
     options: Required<SGDOptions>,
     state: ParameterState,
   ): void {
-    const { learningRate, momentum, dampening, nesterov } = options;
+    const { momentum, dampening, nesterov } = options;
     let change = options.weightDecay === 0
       ? gradient
       : gradient.add(parameter.mul(options.weightDecay));
     const { direction } = state.tensors;
     if (direction !== undefined) {
-      const share = state.steps === 1 ? 1 : 1 - dampening;
+      const share = hostScalar(() => state.steps === 1 ? 1 : 1 - dampening);
       direction.assign(direction.mul(momentum).add(change.mul(share)));
       change = nesterov ? change.add(direction.mul(momentum)) : direction;
     }
-    parameter.assign(parameter.sub(change.mul(learningRate)));
+    const rate = hostScalar(() => options.learningRate);
+    parameter.assign(parameter.sub(change.mul(rate)));
   }
 }

@@ -1,3 +1,5 @@
+import { onEachRun } from "@heddle/tensor";
+
 /** What a schedule changes: an optimizer, or anything like it. */
 export interface Scheduled {
   /** Groups whose rate is set. */
@@ -67,8 +69,10 @@ export class Schedule {
 
   /** Goes one step on. */
   step(): void {
-    this.#step++;
-    this.#apply();
+    onEachRun(() => {
+      this.#step++;
+      this.#apply();
+    });
   }
 
   /** Where it is, for {@link Schedule.restore} or a file. */

@@ -8,9 +8,14 @@ import {
   type Shape,
   sizeOf,
 } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { currentTrace, requireNoTrace } from "../graph/trace.ts";
+import { hostScalar, onEachRun } from "../host.ts";
+import { nodeOf, Tensor } from "../tensor.ts";
 import { threefry } from "../threefry.ts";
 import { like } from "./_operands.ts";
+
+/** The words of a key as scalars of a graph. */
+let wordsOf: (key: RandomKey) => readonly Node[];
 
 /**
  * Where random numbers come from: 64 bits that, with the position of an
@@ -21,18 +26,51 @@ import { like } from "./_operands.ts";
  * as easy as 1, 2, 3".
  */
 export class RandomKey {
-  /** The two 32-bit words. */
-  readonly words: readonly [number, number];
+  /** Set in place where each run of a compiled function has other words. */
+  #words: readonly [number, number];
+  readonly #isLive: boolean;
 
-  /** Makes a key of two words; {@link randomKey} makes one of a seed. */
-  constructor(words: readonly [number, number]) {
-    this.words = [words[0] >>> 0, words[1] >>> 0];
+  /**
+   * Makes a key of two words; {@link randomKey} makes one of a seed.
+   *
+   * @param words The words, or how each run of a compiled function finds them.
+   */
+  constructor(
+    words: readonly [number, number] | (() => readonly [number, number]),
+  ) {
+    this.#isLive = typeof words === "function" && currentTrace() !== undefined;
+    this.#words = [0, 0];
+    const take = ([low, high]: readonly [number, number]) => {
+      this.#words = [low >>> 0, high >>> 0];
+    };
+    if (typeof words !== "function") take(words);
+    else onEachRun(() => take(words()));
+  }
+
+  /**
+   * The two 32-bit words.
+   *
+   * @throws {Error} While a compiled function is traced, if each run has others.
+   */
+  get words(): readonly [number, number] {
+    if (this.#isLive) requireNoTrace("RandomKey.words");
+    return this.#words;
   }
 
   /** The key of a number: different numbers, unrelated values. */
   fold(data: number): RandomKey {
     const high = Math.floor(data / 2 ** 32);
-    return new RandomKey(threefry(...this.words, data >>> 0, ~high));
+    const make = () => threefry(...this.#words, data >>> 0, ~high);
+    return new RandomKey(this.#isLive ? make : make());
+  }
+
+  static {
+    wordsOf = (key) =>
+      key.#isLive
+        ? key.#words.map((_, at) =>
+          nodeOf(hostScalar(() => key.#words[at]!, "uint32"))
+        )
+        : key.#words.map((word) => build.parameter(word, "uint32"));
   }
 
   /** Keys with values unrelated to each other and to this one's. */
@@ -66,9 +104,9 @@ export class Generator {
     this.#key = randomKey(seed);
   }
 
-  /** The next key. */
+  /** The next key; a compiled function draws another one in each run. */
   next(): RandomKey {
-    return this.#key.fold(this.#count++);
+    return new RandomKey(() => this.#key.fold(this.#count++).words);
   }
 
   /** Where the sequence is. */
@@ -108,8 +146,8 @@ function bits(
   checkShape(operation, shape);
   const count = sizeOf(shape);
   const counter = build.cast(build.iota(count), "uint32");
-  const [key0, key1] = key.words.map((value) =>
-    build.broadcast(build.parameter(value, "uint32"), [count])
+  const [key0, key1] = wordsOf(key).map((word) =>
+    build.broadcast(word, [count])
   ) as [Node, Node];
   const zero = like(counter, 0);
   const made = build.map(
