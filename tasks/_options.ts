@@ -27,7 +27,7 @@ export function wantsHelp(args: readonly string[]): boolean {
  * Reads a command's arguments.
  *
  * `--name value` and `--name=value` mean the same; negative numbers may follow
- * either way. The last of several equal options wins.
+ * either way. Of a switch that is given several times the last one wins.
  *
  * @param command The declaration.
  * @param args As in `Deno.args`.
@@ -35,7 +35,7 @@ export function wantsHelp(args: readonly string[]): boolean {
  *   a run that is resumed; names that are not declared are passed over.
  * @returns A value for each option declared.
  * @throws {UsageError} For unknown options, positional arguments, and values
- *   that are missing, of a wrong type or out of range.
+ *   that are missing, given twice, of a wrong type or out of range.
  *
  * @example Values have the declared types
  * ```ts ignore
@@ -68,11 +68,13 @@ export function parseOptions<T extends OptionTable>(
   );
   const flags = [...table.keys()];
   const booleans = flags.filter((f) => table.get(f)![1].type === "boolean");
+  const withValues = flags.filter((flag) => !booleans.includes(flag));
   const unknown: string[] = [];
   const parsed = parseArgs(prepare(args, table, fail), {
     boolean: booleans,
     negatable: booleans,
-    string: ["_", ...flags.filter((flag) => !booleans.includes(flag))],
+    string: ["_", ...withValues],
+    collect: withValues,
     unknown: (arg, key) => {
       if (key === undefined) return true;
       unknown.push(arg.replace(/=.*/s, ""));
@@ -83,8 +85,10 @@ export function parseOptions<T extends OptionTable>(
   for (const flag of unknown) {
     const known = booleans.map((name) => `no-${name}`).concat(flags, "help");
     const word = flag.replace(/^-+/, "");
-    const near = nearest(word, known) ??
-      nearest(word.replace(/^no-/, ""), known);
+    const begun = known.filter((name) => name.startsWith(word));
+    const near = begun.length > 0
+      ? begun.join(" or --")
+      : nearest(word, known) ?? nearest(word.replace(/^no-/, ""), known);
     fail(
       `${flag}: unknown option: ` +
         (near ? `did you mean --${near}?` : "see --help for the options"),
@@ -93,13 +97,18 @@ export function parseOptions<T extends OptionTable>(
 
   const values: Record<string, unknown> = {};
   for (const [flag, [name, option]] of table) {
-    const text = Object.hasOwn(parsed, flag) ? parsed[flag] : undefined;
+    const given = Object.hasOwn(parsed, flag) ? parsed[flag] : undefined;
+    const texts = Array.isArray(given) ? given as readonly unknown[] : [given];
+    if (texts.length > 1) {
+      fail(`--${flag}: given twice: got ${texts.map(String).join(" and ")}`);
+    }
+    const [text] = texts;
     if (option.type === "boolean") {
-      const given = args.some((arg) =>
+      const isGiven = args.some((arg) =>
         arg === `--${flag}` || arg === `--no-${flag}` ||
         arg.startsWith(`--${flag}=`)
       );
-      values[name] = given ? text : defaults[name] ?? option.default ?? false;
+      values[name] = isGiven ? text : defaults[name] ?? option.default ?? false;
     } else if (text === undefined) {
       values[name] = defaults[name] ?? option.default;
       if (option.required && values[name] === undefined) {

@@ -40,6 +40,8 @@ export type Metrics = Readonly<Record<string, number | string | undefined>>;
 
 /** The rate shown follows the last seconds, with this time constant. */
 const RATE_MS = 3000;
+/** In less time than this there is no rate to speak of. */
+const LEAST_RATE_MS = 250;
 /** Plain lines at ends of epochs come at most this often. */
 const PLAIN_EPOCH_MS = 1000;
 
@@ -167,7 +169,7 @@ export class Progress implements Disposable {
   #follow(now: number): void {
     const steps = this.#done() - this.#rateSteps;
     const passed = now - this.#rateAt;
-    if (steps <= 0 || passed <= 0) return;
+    if (steps <= 0 || passed < LEAST_RATE_MS) return;
     const latest = steps / passed * 1000;
     const weight = 1 - Math.exp(-passed / RATE_MS);
     this.#rate = this.#rate === undefined
@@ -196,7 +198,7 @@ export class Progress implements Disposable {
     // Over the whole run, so that evaluations and saving count as well.
     const passed = this.#options.clock() - this.#start;
     const left = total - this.#done();
-    if (done > 0) {
+    if (done > 0 && (left === 0 || passed >= LEAST_RATE_MS)) {
       fields.push(
         left > 0
           ? [`${formatTime(passed / done * left)} left`, 4]

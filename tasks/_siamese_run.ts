@@ -233,7 +233,7 @@ class Round {
     const { environment } = this.#run;
     this.#network.train();
     let read = performance.now();
-    let loss: number | undefined;
+    let loss = this.#history.at(-1)?.trainLoss;
     for await (const batch of this.#loader) {
       this.#step(batch);
       if (performance.now() - read > READ_MS) {

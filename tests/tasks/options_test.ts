@@ -105,7 +105,34 @@ Deno.test("parseOptions() turns switches on and off, and the last one wins", () 
     false,
     true,
   ]);
-  assertEquals(parseOptions(COMMAND, ["--pairs=1", "--pairs=2"]).pairs, 2);
+});
+
+Deno.test("parseOptions() names the option that is given twice", () => {
+  for (
+    const twice of [["--pairs=1", "--pairs=2"], [
+      "--pairs",
+      "1",
+      "--pairs",
+      "2",
+    ]]
+  ) {
+    assertEquals(messageOf(...twice), "--pairs: given twice: got 1 and 2");
+  }
+  assertEquals(
+    messageOf("--out", "a", "--out", "a"),
+    "--out: given twice: got a and a",
+  );
+});
+
+Deno.test("parseOptions() suggests the options that a word begins", () => {
+  assertEquals(
+    messageOf("--weight"),
+    "--weight: unknown option: did you mean --weight-sharing?",
+  );
+  assertEquals(
+    messageOf("--no-aux"),
+    "--no-aux: unknown option: did you mean --no-auxiliary?",
+  );
 });
 
 Deno.test("parseOptions() names unknown options and suggests the nearest", () => {

@@ -193,3 +193,17 @@ Deno.test("formatTime() counts minutes and hours", () => {
   assertEquals(formatTime(3_723_000), "1:02:03");
   assertEquals(formatTime(360_000_000), "100:00:00");
 });
+
+Deno.test("Progress says no rate and no time left before it can know them", () => {
+  const { state, progress } = bench({ terminal: false, stepsPerEpoch: 1 });
+  state.now += 0.1;
+  progress.update(1, 1, { loss: 0.5 });
+  assertEquals(state.text, "epoch 1/4  step 1/1  loss 0.5000\n");
+  state.text = "";
+  state.now += 1000;
+  progress.update(2, 1);
+  assertEquals(
+    state.text,
+    "epoch 2/4  step 1/1  loss 0.5000  2.00 steps/s  0:01 left\n",
+  );
+});
