@@ -4,7 +4,19 @@
  * @module
  */
 
-/** The GPU is gone: unplugged, reset by its driver, or out of reach. */
+/**
+ * The GPU is gone: unplugged, reset by its driver, or out of reach. Each call
+ * throws it from then on: open another device and go on from a checkpoint.
+ *
+ * @example Telling it apart from other errors
+ * ```ts
+ * import { DeviceLostError } from "@heddle/tensor";
+ * import { assert } from "@std/assert";
+ *
+ * const isFatal = (error: unknown) => !(error instanceof DeviceLostError);
+ * assert(!isFatal(new DeviceLostError("unplugged")));
+ * ```
+ */
 export class DeviceLostError extends Error {
   /** Always "DeviceLostError". */
   override readonly name: string = "DeviceLostError";

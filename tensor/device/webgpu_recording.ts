@@ -206,15 +206,15 @@ export class WebgpuRecording implements Recording {
 
   #bindBuffers(buffers: readonly DeviceBuffer[]): void {
     let changed: Set<Run> | undefined;
-    for (const [number, runs] of this.#users) {
-      const block = ownBlock(buffers[number]);
-      if (block === this.#bound[number]) continue;
-      this.#bound[number] = block;
-      changed ??= new Set();
-      for (const run of runs) changed.add(run);
-    }
-    if (!changed) return;
     try {
+      for (const [number, runs] of this.#users) {
+        const block = ownBlock(buffers[number]);
+        if (block === this.#bound[number]) continue;
+        this.#bound[number] = block;
+        changed ??= new Set();
+        for (const run of runs) changed.add(run);
+      }
+      if (!changed) return;
       for (const run of changed) this.#bindRun(run);
     } catch (error) {
       // The next replay must look at all of them again.

@@ -400,7 +400,6 @@ gpuTest("webgpu.replay() refuses what does not fit the recording", async () => {
     assertThrows(replay([a, b], words(1)), RangeError, "too few params");
     assertThrows(replay([a], words(1, 2)), TypeError, "another device");
     assertThrows(replay([a, a], words(1, 2)), Error, "a buffer of its own");
-    // A replay that was refused leaves the recording as it was.
     gpu.write(a, new Float32Array(4));
     replay([a, b], words(1, 2))();
     assertEquals(await download(gpu, b), [2, 2, 2, 2]);
@@ -419,6 +418,36 @@ gpuTest("webgpu.replay() refuses what does not fit the recording", async () => {
       TypeError,
       "another device",
     );
+  });
+});
+
+gpuTest("webgpu.replay() goes on after one that was refused", async () => {
+  await withGpu(async (gpu) => {
+    const executable = gpu.prepare(paramKernel("add", 4));
+    const recording = gpu.record([
+      { executable, buffers: [0, 1], params: [0] },
+      { executable, buffers: [2, 3], params: [0] },
+    ]);
+    const buffers = [1, 2, 3, 4, 5].map((value) =>
+      upload(gpu, new Float32Array(4).fill(value))
+    );
+    const [a, b, c, d, e] = buffers as [
+      DeviceBuffer,
+      DeviceBuffer,
+      DeviceBuffer,
+      DeviceBuffer,
+      DeviceBuffer,
+    ];
+    const replay = (...bound: DeviceBuffer[]) =>
+      gpu.replay(recording, bound, words(10));
+    replay(a, b, c, d);
+    // The first two are taken up before the fourth is found wanting.
+    assertThrows(() => replay(e, b, c, { byteLength: 4 }), TypeError);
+    replay(e, b, c, d);
+    assertEquals(await download(gpu, b), [15, 15, 15, 15]);
+    assertThrows(() => replay(a, b, c, c), Error, "a buffer of its own");
+    replay(a, b, c, d);
+    assertEquals(await download(gpu, b), [11, 11, 11, 11]);
   });
 });
 
