@@ -37,6 +37,11 @@ export interface WasmOptions {
    * @default true
    */
   readonly contract?: boolean;
+  /**
+   * Milliseconds of work that could have been shared before threads start.
+   * @default 20
+   */
+  readonly startAfterMs?: number;
 }
 
 const PAGE_BYTES = 65536;
@@ -165,7 +170,7 @@ class WasmBackend implements Backend {
   #peak = 0;
   #closed = false;
 
-  constructor({ threads, contract = true }: WasmOptions) {
+  constructor({ threads, contract = true, startAfterMs }: WasmOptions) {
     this.#target = detectTarget();
     this.#contract = contract;
     this.#memory = new WebAssembly.Memory({
@@ -181,6 +186,7 @@ class WasmBackend implements Backend {
     this.#frame = this.#allocator.allocate(4 * 128)!;
     this.#pool = new ThreadPool(this.#memory, {
       ...(threads === undefined ? {} : { threads }),
+      ...(startAfterMs === undefined ? {} : { startAfterMs }),
       onSingleThread: (reason) =>
         warn(`openDevice: wasm runs on one thread: ${reason}`),
     });
@@ -327,9 +333,9 @@ class WasmBackend implements Backend {
     const frame = own.block.address;
     const first = frame / 4;
     for (let i = 0; i < numbers.length; i++) {
-      const buffer = buffers[numbers[i]!]!;
+      const buffer = buffers[numbers[i]!];
       const before = last[i];
-      if (buffer !== before || !before.block) this.#bind(own, i, buffer);
+      if (buffer !== before || !before?.block) this.#bind(own, i, buffer);
     }
     if (own.scratch !== this.#moves) this.#bindScratch(own);
     const words = this.#words;
@@ -470,8 +476,16 @@ class WasmBackend implements Backend {
   }
 
   /** Writes the address of a buffer wherever a recording names it. */
-  #bind(recording: WasmRecording, at: number, buffer: DeviceBuffer): void {
+  #bind(
+    recording: WasmRecording,
+    at: number,
+    buffer: DeviceBuffer | undefined,
+  ): void {
     const { layout, last, block } = recording;
+    if (!buffer) {
+      const number = layout.buffers[at]!;
+      throw new RangeError(`replay: too few buffers: no number ${number}`);
+    }
     const { address } = this.#own("replay", buffer);
     const first = block!.address / 4;
     for (const place of layout.places[at]!) {

@@ -46,8 +46,10 @@ export function findKept(
   const { values, stores } = kernel;
   const { element, phase, phases } = levels;
   if (phases < 2) return [];
+  // Not where an input lies: a later pass may read that.
   const places = stores.filter((store) =>
-    isElementStore(kernel, element, store)
+    isElementStore(kernel, element, store) &&
+    kernel.buffers[store.buffer]!.overwrites === undefined
   );
   const costs = values.map((value, id) =>
     element[id] && value.dtype !== "bool" && eligible(id)

@@ -257,11 +257,8 @@ class LoopCode {
         this.#pass(rows, reductions, chosen);
       }
     }
-    for (const lanes of rows) {
-      for (const store of stores) {
-        if (inPass(store) === undefined) this.#values.store(store, lanes);
-      }
-    }
+    const behind = stores.filter((store) => inPass(store) === undefined);
+    for (const lanes of rows) this.#store(behind, lanes);
   }
 
   #pass(
@@ -282,11 +279,7 @@ class LoopCode {
           const operand = this.#values.operand(reduction.argument, lanes);
           reduction.accumulate(operand, lanes);
         }
-        // First all of them: what they need may be kept where one is written.
-        if (this.#plan.kept.length > 0) {
-          for (const store of stores) this.#values.prepare(store, lanes);
-        }
-        for (const store of stores) this.#values.store(store, lanes);
+        this.#store(stores, lanes);
       }
     };
     const innermost = () => {
@@ -316,6 +309,19 @@ class LoopCode {
         this.#scopes.define(rowDepth, valueKey(reduction.id, lanes), total);
       });
     }
+  }
+
+  #store(stores: readonly Store[], lanes: Lanes | undefined): void {
+    // First all values: what they need may lie, or be kept, where one is
+    // written.
+    const { kept } = this.#plan;
+    const inPlace = this.#kernel.buffers.some(({ overwrites }) =>
+      overwrites !== undefined
+    );
+    if (kept.length > 0 || inPlace) {
+      for (const store of stores) this.#values.prepare(store, lanes);
+    }
+    for (const store of stores) this.#values.store(store, lanes);
   }
 
   /** Copies of the body along the columns: in the loop, or behind it. */

@@ -69,8 +69,10 @@ export class ContractRunner {
       address += Math.ceil(bytes / 64) * 64;
       return at;
     };
-    kernel.buffers.forEach(({ dtype, size }, slot) => {
-      const at = frame[slot] = take(4 * size);
+    kernel.buffers.forEach(({ dtype, size, overwrites }, slot) => {
+      const at = frame[slot] = overwrites === undefined
+        ? take(4 * size)
+        : frame[overwrites]!;
       const view = hostBuffer(dtype, memory.buffer as unknown as ArrayBuffer);
       this.buffers.push(view.subarray(at / 4, at / 4 + size) as HostBuffer);
     });

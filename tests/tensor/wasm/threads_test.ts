@@ -5,6 +5,7 @@ import {
   type Step,
   ThreadPool,
 } from "../../../tensor/wasm/threads.ts";
+import { Random } from "./random_kernel.ts";
 
 /** `mark`: adds 1 to word i and writes the thread's number to word i + 4096. */
 function markModule(): Uint8Array<ArrayBuffer> {
@@ -21,6 +22,33 @@ function markModule(): Uint8Array<ArrayBuffer> {
       f.get(address).call(thread).memory("i32.store", 4 * 4096);
       f.get(start).i32(1).op("i32.add").tee(start);
       f.get(end).op("i32.lt_s").brIf(again);
+    });
+  });
+  // Adds to word i of one array word 7 i + 3 of another: each needs all others.
+  module.function("mix", ["i32", "i32", "i32"], [], (f) => {
+    const [frame, start, end] = f.params as [Local, Local, Local];
+    const [to, from] = [f.local("i32"), f.local("i32")];
+    f.get(frame).memory("i32.load").set(to);
+    f.get(frame).memory("i32.load", 4).set(from);
+    f.loop((again) => {
+      f.get(to).get(start).i32(4).op("i32.mul").op("i32.add");
+      f.get(from).get(start).i32(7).op("i32.mul").i32(3).op("i32.add");
+      f.get(frame).memory("i32.load", 8).op("i32.rem_u");
+      f.i32(4).op("i32.mul").op("i32.add").memory("i32.load");
+      f.get(start).op("i32.add").i32(3).op("i32.mul");
+      f.memory("i32.store");
+      f.get(start).i32(1).op("i32.add").tee(start);
+      f.get(end).op("i32.lt_s").brIf(again);
+    });
+  });
+  module.function("trapCaller", ["i32", "i32", "i32"], [], (f) => {
+    const [frame] = f.params as [Local];
+    f.call(thread).op("i32.eqz").if(() => {
+      f.get(frame).i32(1).memory("i32.atomic.store").op("unreachable");
+    }, () => {
+      f.loop((again) => {
+        f.get(frame).memory("i32.atomic.load").op("i32.eqz").brIf(again);
+      });
     });
   });
   module.function("trap", ["i32", "i32", "i32"], [], (f) => {
@@ -100,6 +128,132 @@ Deno.test("ThreadPool reports a worker that traps and goes on", async () => {
   assert(error.message.includes("unreachable"), error.message);
   pool.run(mark, 0);
   assertEquals(new Int32Array(memory.buffer)[63], 1, "still works");
+  pool.close();
+});
+
+/** Writes the frame of a stage `mix`; gives its address. */
+function placeMix(
+  words: Int32Array,
+  at: number,
+  to: number,
+  from: number,
+  count: number,
+): number {
+  words.set([4 * to, 4 * from, count], at);
+  return 4 * at;
+}
+
+for (const threads of [1, 2, 4]) {
+  Deno.test(`ThreadPool runs stages that need each other on ${threads} threads`, async () => {
+    const memory = sharedMemory();
+    const words = new Int32Array(memory.buffer);
+    const pool = new ThreadPool(memory, { threads });
+    await pool.start();
+    assertEquals(pool.active, threads);
+    const program = pool.load(markModule());
+    const random = new Random(threads);
+    for (let round = 0; round < 20; round++) {
+      const count = random.integer(1, 300);
+      const arrays = [0, 1].map((i) => 65536 + 1024 * i);
+      const want = [0, 1].map(() =>
+        Array.from({ length: count }, () => random.integer(-9, 9))
+      );
+      want.forEach((array, i) => words.set(array, arrays[i]!));
+      const length = random.integer(1, 40);
+      const steps = Array.from({ length }, (_, i) => {
+        const [to, from] = i % 2 === 0 ? arrays : arrays.toReversed();
+        // Counted from another address than 0.
+        const frame = placeMix(words, 4096 + 4 * i, to!, from!, count);
+        // Some are for one thread.
+        const grain = random.pick([1, 1, 3, 16, count]);
+        return step(program, "mix", count, grain, frame - 4 * 4096);
+      });
+      const sequence = pool.sequence(steps);
+      for (let again = 0; again < 10; again++) {
+        pool.run(sequence, 4 * 4096);
+        for (let i = 0; i < length; i++) {
+          const [to, from] = i % 2 === 0 ? want : want.toReversed();
+          for (let at = 0; at < count; at++) {
+            const sum = from![(7 * at + 3) % count]! + at;
+            to![at] = Math.imul(3, sum);
+          }
+        }
+        want.forEach((array, i) => {
+          const from = arrays[i]!;
+          assertEquals([...words.subarray(from, from + count)], array);
+        });
+      }
+      pool.unload(sequence);
+    }
+    pool.close();
+  });
+}
+
+Deno.test("ThreadPool wakes threads that have fallen asleep", async () => {
+  const memory = sharedMemory();
+  const pool = new ThreadPool(memory, { threads: 3 });
+  await pool.start();
+  const words = new Int32Array(memory.buffer);
+  const program = pool.load(markModule());
+  const sequence = pool.sequence([
+    step(program, "mark", 1000, 1),
+    step(program, "mark", 1000, 1000),
+    step(program, "mark", 1000, 10),
+  ]);
+  for (let round = 1; round <= 5; round++) {
+    pool.run(sequence, 0);
+    assert(words.subarray(0, 1000).every((count) => count === 3 * round));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  pool.close();
+});
+
+Deno.test("ThreadPool leaves out what stands behind a stage that traps", async () => {
+  for (const stage of ["trap", "trapCaller"]) {
+    const memory = sharedMemory();
+    const pool = new ThreadPool(memory, { threads: 3 });
+    await pool.start();
+    const words = new Int32Array(memory.buffer);
+    const program = pool.load(markModule());
+    const at = 4 * 9000;
+    const mark = step(program, "mark", 1000, 1);
+    const sequences = [
+      [mark, step(program, stage, 500, 1, at), mark],
+      [mark, step(program, "mark", 4, 4), step(program, stage, 9, 1, at), mark],
+      [mark, step(program, "trapCaller", 3, 3), mark],
+    ].map((steps) => pool.sequence(steps));
+    const again = pool.sequence([mark, mark]);
+    for (let round = 0; round < 10; round++) {
+      for (const sequence of sequences) {
+        words.fill(0);
+        assertThrows(() => pool.run(sequence, 0), Error, "unreachable");
+        assertEquals(words[999], 1, "the first, not the last");
+        pool.run(again, 0);
+        assertEquals(words[999], 3, "still works");
+      }
+    }
+    pool.close();
+  }
+});
+
+Deno.test("ThreadPool traps on the calling thread where it is alone", () => {
+  const pool = new ThreadPool(sharedMemory(), { threads: 1 });
+  const program = pool.load(markModule());
+  const trap = pool.sequence([step(program, "trapCaller", 4, 1)]);
+  assertThrows(() => pool.run(trap, 0), WebAssembly.RuntimeError);
+  pool.run(pool.sequence([step(program, "mark", 4, 1)]), 0);
+  pool.close();
+});
+
+Deno.test("ThreadPool leaves out stages without items", async () => {
+  const memory = sharedMemory();
+  const pool = new ThreadPool(memory, { threads: 2 });
+  await pool.start();
+  const program = pool.load(markModule());
+  pool.run(pool.sequence([]), 0);
+  const trap = step(program, "trapCaller", 0, 1);
+  pool.run(pool.sequence([trap, step(program, "mark", 9, 1), trap]), 0);
+  assertEquals(new Int32Array(memory.buffer)[8], 1);
   pool.close();
 });
 
