@@ -53,13 +53,17 @@ export async function timeRuns(
   );
 }
 
+/** Passes without dispatches, whose least time is that of any pass. */
+const EMPTY_PASSES = 4;
+
 /** One pass a run, each between two timestamps. */
 async function timeByQueries(
   device: GPUDevice,
   recording: WebgpuRecording,
   runs: readonly number[],
 ): Promise<number[]> {
-  const count = runs.length * 2;
+  const passes = [...runs, ...Array<undefined>(EMPTY_PASSES)];
+  const count = passes.length * 2;
   const size = count * 8;
   const querySet = device.createQuerySet({ type: "timestamp", count });
   const resolved = device.createBuffer({
@@ -72,7 +76,7 @@ async function timeByQueries(
   });
   try {
     const encoder = device.createCommandEncoder();
-    runs.forEach((run, at) => {
+    passes.forEach((run, at) => {
       const pass = encoder.beginComputePass({
         timestampWrites: {
           querySet,
@@ -80,7 +84,7 @@ async function timeByQueries(
           endOfPassWriteIndex: at * 2 + 1,
         },
       });
-      recording.encodeRun(pass, run);
+      if (run !== undefined) recording.encodeRun(pass, run);
       pass.end();
     });
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
@@ -88,11 +92,12 @@ async function timeByQueries(
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const stamps = new BigInt64Array(staging.getMappedRange().slice(0));
-    return runs.map((_, at) => {
-      const nanoseconds = Number(stamps[at * 2 + 1]! - stamps[at * 2]!);
-      // Drivers may set their clock back.
-      return Math.max(0, nanoseconds / 1e6);
-    });
+    const times = passes.map((_, at) =>
+      Number(stamps[at * 2 + 1]! - stamps[at * 2]!) / 1e6
+    );
+    // Drivers may set their clock back.
+    const empty = Math.max(0, Math.min(...times.slice(runs.length)));
+    return runs.map((_, at) => Math.max(0, times[at]! - empty));
   } finally {
     querySet.destroy();
     resolved.destroy();
