@@ -38,6 +38,28 @@ export interface ReplayMemory {
   readonly peak: number;
 }
 
+/** A replay's memory, apart from all tensors. */
+export interface Detached {
+  /** The kernels. */
+  readonly recording: Recording;
+  /** The buffer of each number of the plan. */
+  readonly buffers: readonly DeviceBuffer[];
+  /** The scalars of a step. */
+  readonly params: Uint32Array;
+  /** The sources as they are, by slot. */
+  readonly sources: readonly DeviceBuffer[];
+  /** Copies the sources anew. */
+  restore(): void;
+  /** Gives the memory back. */
+  free(): void;
+}
+
+/** What a run had, and gave. */
+export interface Ran extends Pick<Detached, "sources" | "params" | "free"> {
+  /** The buffer of each root. */
+  readonly roots: readonly DeviceBuffer[];
+}
+
 /** Plans a graph for a device. */
 export function planReplay(device: Device, source: ReplaySource): ReplayPlan {
   const { signature, cells } = source;
@@ -91,7 +113,7 @@ export class Replay {
   readonly #bySlot: readonly (readonly number[])[];
   /** Memory for arguments that come from the host, by slot. */
   readonly #inputs = new Map<number, DeviceBuffer>();
-  readonly #storages: DeviceStorage[] = [];
+  readonly #sourceBuffers: DeviceBuffer[] = [];
   readonly #blocks: DeviceBuffer[] = [];
   #recording: Recording | undefined;
 
@@ -135,13 +157,18 @@ export class Replay {
     });
   }
 
-  /** Runs once; gives the node of each root that is no cell's new value. */
-  run(args: readonly Node[]): Node[] {
+  /**
+   * Runs once; gives the node of each root that is no cell's new value.
+   *
+   * @param check Called after the kernels with what they had.
+   */
+  run(args: readonly Node[], check?: (at: Ran) => void): Node[] {
     const device = this.#device;
     const { backend } = device;
     const { plan } = this;
     const recording = this.#recording ??= this.#record();
     this.#bind(args);
+    const before = check && this.#copySources();
     const taken: DeviceBuffer[] = [];
     try {
       for (const number of this.#results) {
@@ -160,7 +187,91 @@ export class Replay {
       throw error;
     }
     backend.flush();
-    return this.#deliver();
+    const nodes = this.#deliver();
+    if (check) {
+      check({
+        sources: before!.sources,
+        params: this.#params.slice(),
+        roots: plan.roots.map((number) => this.#buffers[number]!),
+        free: before!.free,
+      });
+    }
+    return nodes;
+  }
+
+  /** The sources as they are, with copies of what will be overwritten. */
+  #copySources(): { sources: DeviceBuffer[]; free: () => void } {
+    const { backend } = this.#device;
+    const taken: DeviceBuffer[] = [];
+    const sources = this.#source.signature.sources.map((_, slot) => {
+      const present = this.#sourceBuffers[slot]!;
+      if (!this.#overwritten.has(slot)) return present;
+      const copy = backend.allocate(present.byteLength);
+      taken.push(copy);
+      backend.copy(present, copy, present.byteLength);
+      return copy;
+    });
+    const free = () => {
+      for (const buffer of taken.splice(0)) backend.free(buffer);
+    };
+    return { sources, free };
+  }
+
+  /**
+   * Memory for runs that leave all tensors as they are: what would be
+   * overwritten is copied. The host counts a step.
+   */
+  detach(args: readonly Node[]): Detached {
+    const { backend } = this.#device;
+    const recording = this.#recording ??= this.#record();
+    this.#bind(args, true);
+    const sources = [...this.#sourceBuffers];
+    const { sources: copies, free: freeCopies } = this.#copySources();
+    const taken: DeviceBuffer[] = [];
+    const free = () => {
+      freeCopies();
+      for (const buffer of taken.splice(0)) backend.free(buffer);
+    };
+    const overwritten = [...this.#overwritten.keys()];
+    for (const slot of overwritten) {
+      for (const number of this.#bySlot[slot]!) {
+        this.#buffers[number] = copies[slot]!;
+      }
+    }
+    try {
+      for (const number of this.#results) {
+        const made = backend.allocate(bytesOf(this.plan.sizes[number]!));
+        taken.push(made);
+        this.#buffers[number] = made;
+      }
+    } catch (error) {
+      free();
+      throw error;
+    }
+    for (const action of this.#actions) action();
+    return {
+      recording,
+      buffers: [...this.#buffers],
+      params: this.#params,
+      sources,
+      restore: () => {
+        for (const slot of overwritten) {
+          const [from, to] = [sources[slot]!, copies[slot]!];
+          backend.copy(from, to, from.byteLength);
+        }
+      },
+      free,
+    };
+  }
+
+  /** The graph that it runs. */
+  get signature(): Signature {
+    return this.#source.signature;
+  }
+
+  /** Where it runs. */
+  get device(): Device {
+    return this.#device;
   }
 
   /** Gives the memory back. */
@@ -200,8 +311,11 @@ export class Replay {
     );
   }
 
-  /** Finds the memory of all sources in this run. */
-  #bind(args: readonly Node[]): void {
+  /**
+   * Finds the memory of all sources in this run. What would be overwritten is
+   * made this graph's own, but for a detached run.
+   */
+  #bind(args: readonly Node[], detached: boolean = false): void {
     const { sources } = this.#source.signature;
     for (let slot = 0; slot < sources.length; slot++) {
       const source = sources[slot]!;
@@ -210,8 +324,9 @@ export class Replay {
         const { origin } = source.storage;
         const node = typeof origin === "number" ? args[origin]! : origin();
         if (typeof origin === "number") buffer = this.#upload(slot, node);
-        buffer ??= this.#storage(slot, node).buffer;
-      } else buffer = this.#storage(slot, source).buffer;
+        buffer ??= this.#storage(slot, node, detached).buffer;
+      } else buffer = this.#storage(slot, source, detached).buffer;
+      this.#sourceBuffers[slot] = buffer;
       for (const number of this.#bySlot[slot]!) this.#buffers[number] = buffer;
     }
   }
@@ -230,10 +345,10 @@ export class Replay {
     return buffer;
   }
 
-  #storage(slot: number, node: Node): DeviceStorage {
+  #storage(slot: number, node: Node, detached: boolean): DeviceStorage {
     const device = this.#device;
     let storage = device.storageOf(node);
-    const cell = this.#overwritten.get(slot);
+    const cell = detached ? undefined : this.#overwritten.get(slot);
     if (cell && (storage.isShared || node.used || node.handles > 1)) {
       // Others look at these values: they keep them.
       const { backend } = device;
@@ -247,7 +362,7 @@ export class Replay {
       storage = own;
       cell.replace(device.nodeFor(own, node.shape, node.dtype, node.needsGrad));
     }
-    return this.#storages[slot] = storage;
+    return storage;
   }
 
   #deliver(): Node[] {

@@ -12,7 +12,12 @@ import {
   type TensorData,
 } from "../dtype.ts";
 import { Node, type Storage } from "../graph/node.ts";
-import { type Plan, planOf, type PlanOptions } from "../kernel/plan.ts";
+import {
+  describeNodes,
+  type Plan,
+  planOf,
+  type PlanOptions,
+} from "../kernel/plan.ts";
 import { type Signature, signatureOf } from "../kernel/program.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import type {
@@ -249,9 +254,18 @@ export class Device implements PublicDevice {
   }
 
   /** Plans a graph for this device; nothing is made ready or kept. */
-  planOf(signature: Signature): Plan {
+  planOf(signature: Signature, planning: PlanningOptions = {}): Plan {
+    return planOf(signature, { ...this.#planOptions, ...planning });
+  }
+
+  /** The nodes of a graph as text, as its plans number them. */
+  describeNodes(signature: Signature): string[] {
+    return describeNodes(signature, this.#planOptions);
+  }
+
+  get #planOptions(): PlanOptions {
     const { maxBuffers, minRows } = this.backend.limits;
-    return planOf(signature, { ...this.#planning, maxBuffers, minRows });
+    return { ...this.#planning, maxBuffers, minRows };
   }
 
   /** Computes nodes that have no values yet, in one go. */

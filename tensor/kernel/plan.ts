@@ -6,7 +6,7 @@
 
 import type { DType } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
-import { sizeOf } from "../shape.ts";
+import { formatShape, sizeOf } from "../shape.ts";
 import {
   type Group,
   type Grouping,
@@ -15,7 +15,12 @@ import {
 } from "./group.ts";
 import type { Kernel } from "./kernel.ts";
 import { type LoweredKernel, lowerGroups } from "./lower.ts";
-import { canonicalize, type Program, type Signature } from "./program.ts";
+import {
+  canonicalize,
+  opText,
+  type Program,
+  type Signature,
+} from "./program.ts";
 
 /** What plans depend on of a device. */
 export interface PlanOptions {
@@ -56,6 +61,8 @@ export interface PlanBuffer {
   readonly source: number | undefined;
   /** The last step that needs it, or undefined if it is a result. */
   readonly lastStep: number | undefined;
+  /** The node of the canonical program whose values it holds; -1 for none. */
+  readonly node: number;
 }
 
 /** How a program runs. */
@@ -100,6 +107,7 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
   });
   const roots = program.roots.map((root) => id(underReshapes(root)));
   const results = new Set(roots);
+  const positions = new Map(program.order.map((node, at) => [node, at]));
   return {
     steps,
     roots,
@@ -108,8 +116,20 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
       size: sizeOf(node.shape),
       source: program.sourceSlots.get(node),
       lastStep: results.has(number) ? undefined : last[number],
+      node: positions.get(node) ?? -1,
     })),
   };
+}
+
+/** The nodes of a graph's canonical program, as {@link PlanBuffer.node} has them. */
+export function describeNodes(
+  signature: Signature,
+  { minRows, longReduction = LONG_REDUCTION }: PlanOptions,
+): string[] {
+  const { order } = canonicalize(signature, { minRows, longReduction });
+  return order.map(({ op, dtype, shape }, at) =>
+    `%${at} = ${opText(op)} ${dtype}${formatShape(shape)}`
+  );
 }
 
 /** Groups and lowers, again with finer cuts while a kernel has too many buffers. */

@@ -41,6 +41,8 @@ export interface ReplayPlan {
   readonly copies: readonly Copy[];
   /** The buffer of each root: a result, or the source that it replaces. */
   readonly roots: readonly number[];
+  /** The node of the canonical program in each buffer; -1 for none. */
+  readonly nodes: readonly number[];
 }
 
 /** What a plan is made for. */
@@ -118,6 +120,7 @@ class Planner {
       blocks,
       copies,
       roots,
+      nodes: this.#sizes.map((_, number) => buffers[number]?.node ?? -1),
     };
   }
 
