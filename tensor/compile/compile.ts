@@ -2,13 +2,29 @@ import type { ReplayMemory } from "../device/replay.ts";
 import { activeDevice, settle } from "../device/session.ts";
 import type { Device } from "../device/runtime.ts";
 import { isGradEnabled } from "../graph/node.ts";
-import { currentTrace } from "../graph/trace.ts";
+import { currentTrace, requireNoTrace } from "../graph/trace.ts";
+import {
+  type Difference,
+  profileReplay,
+  reportsOf,
+  type Tolerance,
+  verifyReplay,
+} from "../device/inspect.ts";
+import { nodeOf } from "../tensor.ts";
+import { explainReports, Profile } from "./report.ts";
 import { warn } from "../warnings.ts";
 import { Entry, traceOf, type TreeFunction } from "./traced.ts";
 import { type Structure, structureOf, type TensorTree } from "./tree.ts";
 
 export type { TensorTree } from "./tree.ts";
 export type { ReplayMemory } from "../device/replay.ts";
+export type {
+  Difference,
+  KernelProfile,
+  KernelReport,
+  Tolerance,
+} from "../device/inspect.ts";
+export { Profile } from "./report.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {
@@ -23,6 +39,16 @@ export interface CompileOptions {
    * @default its own name
    */
   readonly name?: string;
+  /**
+   * Whether each run is followed by a look at its results. If one is NaN or
+   * infinite, an error names the first value of the graph that is: from the
+   * call itself on `wasm`, from a later call on `webgpu`. It is slow: to find
+   * a fault.
+   * @default false
+   */
+  readonly nanWatch?: boolean;
+  /** How far `verify` lets values lie apart. */
+  readonly tolerance?: Tolerance;
 }
 
 /** A compiled function. */
@@ -39,6 +65,31 @@ export interface Compiled<Args extends readonly unknown[], Result> {
    * @throws {Error} If no device is open.
    */
   memory(...args: Args): ReplayMemory;
+  /**
+   * The kernels of a run as text: what each computes, operations and bytes.
+   *
+   * @throws {Error} If no device is open.
+   */
+  explain(...args: Args): string;
+  /**
+   * Times each kernel of a run, alone and on copies: tensors stay as they are,
+   * but what the host counts goes on by one. The floor of a kernel is the time
+   * that its operations or its bytes take at the rates of this device's own
+   * matrix product and addition.
+   *
+   * @throws {Error} If no device is open.
+   */
+  profile(...args: Args): Promise<Profile>;
+  /**
+   * Runs the kernels one by one, and the graph operation by operation, and
+   * compares all values that are there in both. Tensors stay as they are, but
+   * what the host counts goes on by one.
+   *
+   * @returns The first value that differs by more than the tolerance, or
+   * undefined if none does.
+   * @throws {Error} If no device is open.
+   */
+  verify(...args: Args): Promise<Difference | undefined>;
   /** Gives back the memory of all traces; the next call traces again. */
   dispose(): void;
   /** How often the function has been traced. */
@@ -109,20 +160,31 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
     name: { value: cache.name },
     traces: { get: () => cache.traces },
     memory: {
+      value: (...args: Args) => cache.opened("memory", args).replay.memory,
+    },
+    explain: {
       value: (...args: Args) =>
-        cache.entryFor(openedDevice("memory"), structureOf(args, "arguments"))
-          .replay.memory,
+        explainReports(
+          cache.name,
+          reportsOf(cache.opened("explain", args).replay),
+        ),
+    },
+    profile: {
+      value: async (...args: Args) => {
+        const { replay } = cache.opened("profile", args);
+        const nodes = structureOf(args, "the arguments").tensors.map(nodeOf);
+        return new Profile(cache.name, await profileReplay(replay, nodes));
+      },
+    },
+    verify: {
+      value: async (...args: Args) => {
+        const { replay } = cache.opened("verify", args);
+        const nodes = structureOf(args, "the arguments").tensors.map(nodeOf);
+        return await verifyReplay(replay, nodes, options.tolerance ?? {});
+      },
     },
     dispose: { value: () => cache.clear() },
   }) as Compiled<Args, Result>;
-}
-
-function openedDevice(operation: string): Device {
-  const device = activeDevice();
-  if (device) return device;
-  throw new Error(
-    `compile: ${operation}: no device is open: await openDevice() first`,
-  );
 }
 
 /** The traces of one function. */
@@ -131,11 +193,13 @@ class Cache {
   traces = 0;
   readonly #f: TreeFunction;
   readonly #maxTraces: number;
+  readonly #nanWatch: boolean;
   /** The one used last is at the end. */
   #entries: { readonly key: string; readonly entry: Entry }[] = [];
   #shapes = new Set<string>();
 
-  constructor(f: TreeFunction, { maxTraces = 8, name }: CompileOptions) {
+  constructor(f: TreeFunction, options: CompileOptions) {
+    const { maxTraces = 8, name, nanWatch = false } = options;
     if (!Number.isInteger(maxTraces) || maxTraces < 1) {
       throw new RangeError(
         `compile: maxTraces must be a whole number from 1: got ${maxTraces}`,
@@ -143,6 +207,7 @@ class Cache {
     }
     this.#f = f;
     this.#maxTraces = maxTraces;
+    this.#nanWatch = nanWatch;
     this.name = name ?? (f.name || "compiled");
   }
 
@@ -162,13 +227,27 @@ class Cache {
     return this.#trace(device, key, args);
   }
 
+  /** The entry for arguments, traced if need be. */
+  opened(operation: string, args: unknown): Entry {
+    requireNoTrace(operation);
+    const device = activeDevice();
+    if (device === undefined) {
+      throw new Error(
+        `compile: ${operation}: no device is open: await openDevice() first`,
+      );
+    }
+    settle(device);
+    return this.entryFor(device, structureOf(args, "the arguments"));
+  }
+
   clear(): void {
     for (const { entry } of this.#entries) entry.replay.dispose();
     this.#entries = [];
   }
 
   #trace(device: Device, key: string, args: Structure): Entry {
-    const entry = new Entry(device, traceOf(this.#f, args));
+    const traced = traceOf(this.#f, args);
+    const entry = new Entry(device, traced, this.#nanWatch);
     this.traces++;
     this.#shapes.add(key);
     if (this.#shapes.size === MANY_TRACES) {

@@ -6,6 +6,7 @@
 
 import type { Device } from "../device/runtime.ts";
 import { Replay, type ReplaySource } from "../device/replay.ts";
+import { NanWatch } from "./nan_watch.ts";
 import type { Node } from "../graph/node.ts";
 import { type Cell, placeholder, runTrace, Trace } from "../graph/trace.ts";
 import { signatureOf } from "../kernel/program.ts";
@@ -81,16 +82,25 @@ export class Entry {
   /** What runs. */
   readonly replay: Replay;
 
+  readonly #watch: NanWatch | undefined;
+
   /** Plans; memory is taken by the first run. */
-  constructor(device: Device, traced: Traced) {
+  constructor(device: Device, traced: Traced, nanWatch: boolean) {
     this.device = device;
     this.traced = traced;
     this.replay = new Replay(device, traced.source);
+    if (nanWatch) this.#watch = new NanWatch(this.replay);
   }
 
   /** Runs once. */
   run(args: readonly Tensor[]): TensorTree {
-    const nodes = this.replay.run(args.map(nodeOf));
+    const watch = this.#watch;
+    watch?.check();
+    const nodes = this.replay.run(
+      args.map(nodeOf),
+      watch && ((ran) => watch.look(ran)),
+    );
+    watch?.check();
     for (const cell of this.traced.cleared) cell.replace(null);
     return this.traced.rebuild(nodes.map((node) => new Tensor(node)));
   }
