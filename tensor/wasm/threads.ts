@@ -268,18 +268,20 @@ export class ThreadPool {
     const { ticket, done } = CONTROL;
     const call = calls[from]!;
     const { frame: offset, items } = steps[from]!;
-    for (;;) {
-      const next = Atomics.load(control, ticket);
-      const taken = (next - base) | 0;
-      if (taken >= end) return;
-      const got = Atomics.compareExchange(control, ticket, next, next + 1);
-      if (got !== next) continue;
-      const start = (taken - first) * chunk;
-      try {
+    let count = 0;
+    try {
+      for (;;) {
+        const next = Atomics.load(control, ticket);
+        const taken = (next - base) | 0;
+        if (taken >= end) return;
+        const got = Atomics.compareExchange(control, ticket, next, next + 1);
+        if (got !== next) continue;
+        count++;
+        const start = (taken - first) * chunk;
         call(frame + offset, start, Math.min(items, start + chunk));
-      } finally {
-        Atomics.add(control, done, 1);
       }
+    } finally {
+      Atomics.add(control, done, count);
     }
   }
 

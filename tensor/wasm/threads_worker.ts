@@ -166,26 +166,30 @@ export function serve(start: WorkerStart): void {
         continue;
       }
       idle = 0;
-      // A ticket that can be had is one of this run: they never come again.
-      if (Atomics.compareExchange(control, ticket, next, next + 1) !== next) {
-        continue;
-      }
-      const from = (taken - stage.first) * stage.chunk;
-      let skipped = 0;
+      let count = 0;
       try {
-        stage.call(
-          frame + stage.frame,
-          from,
-          Math.min(stage.items, from + stage.chunk),
-        );
+        let now = next;
+        let mine = taken;
+        while (mine < stage.end) {
+          // A ticket that can be had is one of this run: none comes again.
+          if (Atomics.compareExchange(control, ticket, now, now + 1) === now) {
+            count++;
+            const from = (mine - stage.first) * stage.chunk;
+            const to = Math.min(stage.items, from + stage.chunk);
+            stage.call(frame + stage.frame, from, to);
+          }
+          now = Atomics.load(control, ticket);
+          mine = (now - base) | 0;
+        }
       } catch (error) {
         report(error);
         // The rest is taken by nobody.
         const behind = (base + tickets) | 0;
-        skipped = (behind - Atomics.exchange(control, ticket, behind)) | 0;
+        count += (behind - Atomics.exchange(control, ticket, behind)) | 0;
       }
-      const before = Atomics.add(control, done, 1 + skipped);
-      const behind = (before + 1 + skipped - base) | 0;
+      if (count === 0) continue;
+      const before = Atomics.add(control, done, count);
+      const behind = (before + count - base) | 0;
       if (behind !== stage.end && behind !== tickets) continue;
       wakeCaller();
       if (at < last && stages[at + 1]!.first === behind) wakeWorkers();

@@ -27,7 +27,13 @@ function markModule(): Uint8Array<ArrayBuffer> {
   // Adds to word i of one array word 7 i + 3 of another: each needs all others.
   module.function("mix", ["i32", "i32", "i32"], [], (f) => {
     const [frame, start, end] = f.params as [Local, Local, Local];
-    const [to, from] = [f.local("i32"), f.local("i32")];
+    const [to, from, left] = [f.local("i32"), f.local("i32"), f.local("i32")];
+    // Some threads are slow.
+    f.get(frame).memory("i32.load", 12).get(frame).memory("i32.load", 16);
+    f.call(thread).op("select").i32(1).op("i32.add").set(left);
+    f.loop((again) => {
+      f.get(left).i32(1).op("i32.sub").tee(left).brIf(again);
+    });
     f.get(frame).memory("i32.load").set(to);
     f.get(frame).memory("i32.load", 4).set(from);
     f.loop((again) => {
@@ -138,8 +144,9 @@ function placeMix(
   to: number,
   from: number,
   count: number,
+  slow: readonly [number, number],
 ): number {
-  words.set([4 * to, 4 * from, count], at);
+  words.set([4 * to, 4 * from, count, ...slow], at);
   return 4 * at;
 }
 
@@ -163,7 +170,8 @@ for (const threads of [1, 2, 4]) {
       const steps = Array.from({ length }, (_, i) => {
         const [to, from] = i % 2 === 0 ? arrays : arrays.toReversed();
         // Counted from another address than 0.
-        const frame = placeMix(words, 4096 + 4 * i, to!, from!, count);
+        const slow = random.pick([[0, 0], [0, 9000], [9000, 0]] as const);
+        const frame = placeMix(words, 4096 + 5 * i, to!, from!, count, slow);
         // Some are for one thread.
         const grain = random.pick([1, 1, 3, 16, count]);
         return step(program, "mix", count, grain, frame - 4 * 4096);
