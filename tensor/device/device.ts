@@ -76,6 +76,12 @@ export interface KernelLimits {
    * is then split into two kernels.
    */
   readonly minRows: number;
+  /**
+   * No reduction runs over more elements than this: a longer one is split into
+   * several kernels, whatever its rows.
+   * @default Infinity
+   */
+  readonly maxReduction?: number;
 }
 
 /** Memory on a device. Only the device looks inside. */

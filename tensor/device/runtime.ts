@@ -165,7 +165,10 @@ interface PreparedPlan extends Plan {
 const MAX_PLANS = 256;
 
 /** How a device plans, where not as it should: to compare. */
-export type PlanningOptions = Pick<PlanOptions, "fuse" | "longReduction">;
+export type PlanningOptions = Pick<
+  PlanOptions,
+  "fuse" | "longReduction" | "maxReduction"
+>;
 
 /** A GPU or the processor, with the tensors that were computed on it. */
 export class Device implements PublicDevice {
@@ -264,8 +267,13 @@ export class Device implements PublicDevice {
   }
 
   get #planOptions(): PlanOptions {
-    const { maxBuffers, minRows } = this.backend.limits;
-    return { ...this.#planning, maxBuffers, minRows };
+    const { maxBuffers, minRows, maxReduction } = this.backend.limits;
+    return {
+      ...this.#planning,
+      maxBuffers,
+      minRows,
+      ...maxReduction === undefined ? {} : { maxReduction },
+    };
   }
 
   /** Computes nodes that have no values yet, in one go. */

@@ -62,6 +62,12 @@ export interface WebgpuOptions {
   readonly lower?: (kernel: Kernel, limits: ShaderLimits) => Program;
 }
 
+/**
+ * Mesa's llvmpipe leaves a shader's loops after 65535 steps in all, and says
+ * nothing: `LP_MAX_TGSI_LOOP_ITERATIONS`. Half of that leaves room for more
+ * loops than one.
+ */
+const MAX_FALLBACK_REDUCTION = 32768;
 /** Kernels kept: those not asked for again go first. */
 const MOST_PROGRAMS = 4096;
 /** Replays that may be under way before {@link WebgpuBackend.ready} waits. */
@@ -111,6 +117,7 @@ export class WebgpuBackend implements Backend {
       maxBuffers: limits.maxStorageBuffersPerShaderStage - 1,
       maxBufferBytes,
       minRows: isFallback ? 8 : 64,
+      ...isFallback ? { maxReduction: MAX_FALLBACK_REDUCTION } : {},
     };
     this.#shaderLimits = {
       maxWorkgroupSize: Math.min(

@@ -19,6 +19,7 @@ import {
   canonicalize,
   opText,
   type Program,
+  type Rewrites,
   type Signature,
 } from "./program.ts";
 
@@ -28,6 +29,11 @@ export interface PlanOptions {
   readonly maxBuffers: number;
   /** Reductions of fewer rows are split. */
   readonly minRows: number;
+  /**
+   * Reductions of more elements are split, whatever their rows.
+   * @default Infinity
+   */
+  readonly maxReduction?: number;
   /**
    * Whether operations share kernels. Unfused, each stores its result: the
    * oracle of fusion.
@@ -80,10 +86,13 @@ const LONG_REDUCTION = 16384;
 /** Work, in simple operations, below which a value is computed again. */
 const RECOMPUTE = 12;
 
+function rewritesOf(options: PlanOptions): Rewrites {
+  return { ...options, longReduction: options.longReduction ?? LONG_REDUCTION };
+}
+
 /** Plans the computation of a graph. */
 export function planOf(signature: Signature, options: PlanOptions): Plan {
-  const { minRows, longReduction = LONG_REDUCTION } = options;
-  const program = canonicalize(signature, { minRows, longReduction });
+  const program = canonicalize(signature, rewritesOf(options));
   const lowered = fitKernels(program, options);
   const ids = new Map<Node, number>();
   const nodes: Node[] = [];
@@ -124,9 +133,9 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
 /** The nodes of a graph's canonical program, as {@link PlanBuffer.node} has them. */
 export function describeNodes(
   signature: Signature,
-  { minRows, longReduction = LONG_REDUCTION }: PlanOptions,
+  options: PlanOptions,
 ): string[] {
-  const { order } = canonicalize(signature, { minRows, longReduction });
+  const { order } = canonicalize(signature, rewritesOf(options));
   return order.map(({ op, dtype, shape }, at) =>
     `%${at} = ${opText(op)} ${dtype}${formatShape(shape)}`
   );

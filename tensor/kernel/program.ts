@@ -6,8 +6,10 @@
  * @module
  */
 
+import type { DType } from "../dtype.ts";
 import * as build from "../graph/build.ts";
 import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
+import type { BinaryOp, Reducer } from "../op.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
 
 /** What a key is made from, before anything is rewritten. */
@@ -129,6 +131,11 @@ export interface Rewrites {
   readonly minRows: number;
   /** Unless they are shorter than this: then it is not worth a second kernel. */
   readonly longReduction: number;
+  /**
+   * If they are longer than this they are split, whatever their rows.
+   * @default Infinity
+   */
+  readonly maxReduction?: number;
 }
 
 /** Rewrites a graph into canonical form. */
@@ -376,7 +383,10 @@ class Canonicalizer {
     }
   }
 
-  /** Two reductions in place of a long one with too few rows. */
+  /**
+   * Two reductions in place of a long one with too few rows, or several in
+   * place of one that is longer than a kernel may be.
+   */
   #split(
     input: Node,
     reducer: "sum" | "prod" | "max" | "min",
@@ -385,25 +395,65 @@ class Canonicalizer {
     const cols = axes.reduce((size, axis) => size * input.shape[axis]!, 1);
     const total = input.shape.reduce((size, extent) => size * extent, 1);
     const rows = total / Math.max(cols, 1);
-    const { minRows, longReduction } = this.#rewrites;
-    if (rows >= minRows || cols < longReduction) return undefined;
-    // Sums of products are matrix products: those split over their own tiles.
-    if (isProduct(input) && rows > 1) return undefined;
+    const { minRows, longReduction, maxReduction = Infinity } = this.#rewrites;
+    const isTooLong = cols > maxReduction;
+    if (!isTooLong) {
+      if (rows >= minRows || cols < longReduction) return undefined;
+      // Sums of products are matrix products: those split over their own tiles.
+      if (isProduct(input) && rows > 1) return undefined;
+    }
     const parts = 64;
     const axis = axes.find((at) => input.shape[at]! % parts === 0) ??
       axes.find((at) => divisor(input.shape[at]!) > 1);
-    if (axis === undefined) return undefined;
+    if (axis === undefined) {
+      return isTooLong ? this.#splitUnevenly(input, reducer, axes) : undefined;
+    }
     const extent = input.shape[axis]!;
     const count = extent % parts === 0 ? parts : divisor(extent);
     const shape = [...input.shape];
     shape.splice(axis, 1, count, extent / count);
     const shifted = axes.map((at) => at < axis ? at : at + 1);
     const cut = this.#intern(build.reshape(input, shape));
-    const partial = this.#intern(build.reduce(reducer, cut, shifted));
+    const partial = this.#intern(
+      (isTooLong ? this.#split(cut, reducer, shifted) : undefined) ??
+        build.reduce(reducer, cut, shifted),
+    );
     const whole = this.#intern(build.reduce(reducer, partial, [axis]));
     const final = input.shape.map((size, at) => axes.includes(at) ? 1 : size);
     return build.reshape(whole, final);
   }
+
+  /** The same where no axis divides: most of the longest one, and the rest. */
+  #splitUnevenly(
+    input: Node,
+    reducer: Reducer,
+    axes: readonly number[],
+  ): Node {
+    const { shape } = input;
+    const axis = axes.reduce((a, b) => shape[b]! > shape[a]! ? b : a);
+    const extent = shape[axis]!;
+    const most = extent < 128 ? extent >> 1 : extent - extent % 64;
+    const steps = shape.map(() => 1);
+    const part = (start: number, size: number) => {
+      const place = (base: readonly number[], value: number) =>
+        base.map((other, at) => at === axis ? value : other);
+      const zeros = shape.map(() => 0);
+      const cut = this.#intern(
+        build.slice(input, place(zeros, start), steps, place(shape, size)),
+      );
+      return this.#intern(
+        this.#split(cut, reducer, axes) ?? build.reduce(reducer, cut, axes),
+      );
+    };
+    const parts = [part(0, most), part(most, extent - most)];
+    return build.map(combine(reducer, input.dtype), parts);
+  }
+}
+
+/** How two parts of a reduction become one. */
+function combine(reducer: Reducer, dtype: DType): BinaryOp {
+  if (dtype === "bool") return reducer === "max" ? "or" : "and";
+  return reducer === "sum" ? "add" : reducer === "prod" ? "mul" : reducer;
 }
 
 /** The greatest divisor from 8 to 256, or 1. */

@@ -10,6 +10,7 @@ import { literal } from "./literal.ts";
 import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
 import { workgroupPosition } from "./rows.ts";
 import { Shader } from "./shader.ts";
+import { MOST_STEPS } from "./strategy.ts";
 
 const WORKGROUP_SIZE = 64;
 
@@ -64,9 +65,17 @@ function lowerSums(kernel: ScatterKernel, limits: ShaderLimits): Dispatch {
   );
   const { dtype } = kernel.buffers[2]!;
   shader.line(`var sum = ${literal(0, dtype)};`);
-  shader.block(`for (var p = at; p < first + ${count}; p++)`, [
+  // A step of the loop takes several updates where one takes too many.
+  const updatesAStep = limits.isFallback ? Math.ceil(count / MOST_STEPS) : 1;
+  const step = [
     `if (${sorted}[p] != target_) { break; }`,
     `sum += ${updates}[(first + ${order}[p]) * ${inner} + element];`,
+  ];
+  const next = ["p++;", `if (p >= first + ${count}) { break; }`];
+  shader.block(`for (var p = at; p < first + ${count}; p++)`, [
+    ...step,
+    ...Array.from({ length: updatesAStep - 1 }, () => [...next, ...step])
+      .flat(),
   ]);
   shader.line(
     `${output}[(at / ${count} * ${size} + target_) * ${inner} + element] = sum;`,

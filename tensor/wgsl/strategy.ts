@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LoopKernel } from "../kernel/kernel.ts";
+import { levelsOf, type LoopKernel } from "../kernel/kernel.ts";
 import type { ContractSizes } from "./contract.ts";
 import type { PackedStrategy } from "./contract_packed.ts";
 import type { TiledStrategy } from "./contract_tiled.ts";
@@ -38,7 +38,9 @@ export function chooseLoop(
     workgroupSize: limits.isFallback && rows < 512 ? 8 : 64,
   } as const;
   if (kernel.cols.length === 0 || cols <= 32) return invocation;
-  if (rows >= (limits.isFallback ? 16 : 16384)) return invocation;
+  if (rows >= (limits.isFallback ? 16 : 16384) && !isLong(kernel, limits)) {
+    return invocation;
+  }
   const most = Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
   let workgroupSize = 32;
   while (workgroupSize < most && workgroupSize < cols) workgroupSize *= 2;
@@ -51,6 +53,18 @@ export function chooseLoop(
     workgroupSize /= 2;
   }
   return workgroupSize > 1 ? { kind: "workgroup", workgroupSize } : invocation;
+}
+
+/**
+ * Steps that the loops of one invocation take together at most: a processor
+ * that plays a GPU may end them at 65535.
+ */
+export const MOST_STEPS = 60_000;
+
+/** Whether one invocation may not run through a row. */
+function isLong(kernel: LoopKernel, { isFallback }: ShaderLimits): boolean {
+  const { phases } = levelsOf(kernel);
+  return isFallback && iterationsOf(kernel.cols) * (phases + 1) > MOST_STEPS;
 }
 
 /** Chooses for a kernel that is a matrix product. */
@@ -128,8 +142,12 @@ export function chooseScan(
   limits: ShaderLimits,
 ): number {
   const lines = outer * inner;
-  if (size <= 64 || lines >= (limits.isFallback ? 16 : 4096)) return 1;
-  return Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
+  const { isFallback, maxWorkgroupSize } = limits;
+  const isLong = isFallback && size > MOST_STEPS;
+  if (size <= 64 || (lines >= (isFallback ? 16 : 4096) && !isLong)) return 1;
+  // Each lane runs twice through its part.
+  const few = isFallback && size / 32 * 2 <= MOST_STEPS;
+  return Math.min(few ? 32 : 256, maxWorkgroupSize);
 }
 
 /** Whether rows are short enough for each element to look at all others. */
