@@ -82,6 +82,11 @@ export interface KernelLimits {
    * @default Infinity
    */
   readonly maxReduction?: number;
+  /**
+   * Whether random numbers are dear: drawn once and stored, not again in each
+   * kernel that needs them.
+   */
+  readonly storeRandom: boolean;
 }
 
 /** Memory on a device. Only the device looks inside. */

@@ -267,13 +267,7 @@ export class Device implements PublicDevice {
   }
 
   get #planOptions(): PlanOptions {
-    const { maxBuffers, minRows, maxReduction } = this.backend.limits;
-    return {
-      ...this.#planning,
-      maxBuffers,
-      minRows,
-      ...maxReduction === undefined ? {} : { maxReduction },
-    };
+    return { ...this.backend.limits, ...this.#planning };
   }
 
   /** Computes nodes that have no values yet, in one go. */

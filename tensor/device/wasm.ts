@@ -59,6 +59,7 @@ const LIMITS: KernelLimits = {
   maxBuffers: 64,
   maxBufferBytes: 0x7fffffff,
   minRows: 8,
+  storeRandom: true,
 };
 
 /**

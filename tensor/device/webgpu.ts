@@ -118,6 +118,7 @@ export class WebgpuBackend implements Backend {
       maxBufferBytes,
       minRows: isFallback ? 8 : 64,
       ...isFallback ? { maxReduction: MAX_FALLBACK_REDUCTION } : {},
+      storeRandom: isFallback,
     };
     this.#shaderLimits = {
       maxWorkgroupSize: Math.min(

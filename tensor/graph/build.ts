@@ -180,7 +180,7 @@ export function pad(
   return move({ kind: "pad", low, interior }, node, shape);
 }
 
-/** Splits an axis into overlapping windows: `[..., out, size, ...]`. */
+/** Splits an axis into windows that may overlap: `[..., out, size, ...]`. */
 export function windows(
   node: Node,
   axis: number,
@@ -191,6 +191,13 @@ export function windows(
   const reach = (size - 1) * dilation + 1;
   const out = Math.floor((node.shape[axis]! - reach) / stride) + 1;
   const shape = [...node.shape];
+  if (stride === size && dilation === 1) {
+    // Side by side they are a reshape, whose gradient adds nothing up.
+    shape[axis] = out * size;
+    const zeros = shape.map(() => 0);
+    const whole = slice(node, zeros, shape.map(() => 1), shape);
+    return reshape(whole, shape.toSpliced(axis, 1, out, size));
+  }
   shape.splice(axis, 1, out, size);
   return move({ kind: "windows", axis, stride, dilation }, node, shape);
 }

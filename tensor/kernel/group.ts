@@ -8,7 +8,7 @@
  */
 
 import type { Node } from "../graph/node.ts";
-import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { formatShape, sameShape, type Shape, sizeOf } from "../shape.ts";
 import {
   axesOf,
   type Axis,
@@ -168,6 +168,8 @@ export interface FusionLimits {
   readonly recompute: number;
   /** Whether operations share kernels at all. */
   readonly fuse: boolean;
+  /** Whether random numbers that several kernels need are stored. */
+  readonly storeRandom: boolean;
   /** Nodes of different parts never share a kernel; 0 for all not named. */
   readonly parts: ReadonlyMap<Node, number>;
   /** Stored, not computed again, if other kernels need them. */
@@ -264,6 +266,7 @@ class Grouper {
   readonly #sorts = new Map<string, Group>();
   /** What each node of a group is computed from. */
   readonly #uses = new Map<Node, readonly Node[]>();
+  #fanOut: Map<Node, number> | undefined;
 
   constructor(program: Program, limits: FusionLimits) {
     this.#program = program;
@@ -402,9 +405,53 @@ class Grouper {
       if (this.#levelIn(node, group, found) === undefined) continue;
       for (const other of byWorth) this.#merge(group, other);
       const level = this.#levelIn(node, group, found);
-      if (level !== undefined) return this.#join(node, group, level, found);
+      if (level === undefined) continue;
+      this.#join(node, group, level, found);
+      return this.#adoptRandom(node, group, level);
     }
-    this.#join(node, this.#newGroup("map", node.shape), "full", found);
+    const group = this.#newGroup("map", node.shape);
+    this.#join(node, group, "full", found);
+    this.#adoptRandom(node, group, "full");
+  }
+
+  /**
+   * The kernel that first needs random numbers may store them for others: it
+   * takes over an operand that is drawn, if that has more uses.
+   */
+  #adoptRandom(node: Node, group: Group, level: Level): void {
+    if (!this.#limits.storeRandom || !this.#limits.fuse) return;
+    for (const input of node.inputs) {
+      const isFree = input.op.kind === "map" && !this.#home.has(input) &&
+        sameShape(input.shape, node.shape);
+      if (!isFree || !this.#isShared(input)) continue;
+      if (this.#drawn(input)) this.#join(input, group, level, []);
+    }
+  }
+
+  /** Whether other nodes need it as well. */
+  #isShared(node: Node): boolean {
+    this.#fanOut ??= this.#countUses();
+    return (this.#fanOut.get(node) ?? 0) > 1;
+  }
+
+  #countUses(): Map<Node, number> {
+    const counts = new Map<Node, number>();
+    for (const { inputs } of this.#program.order) {
+      for (const input of inputs) {
+        counts.set(input, (counts.get(input) ?? 0) + 1);
+      }
+    }
+    return counts;
+  }
+
+  /** Whether random bits are drawn for a value that nothing is loaded for. */
+  #drawn(node: Node): boolean {
+    const { op } = node;
+    if (op.kind === "map" && op.op.startsWith("threefry")) return true;
+    if (op.kind !== "map" && !showsOther(node)) return false;
+    return node.inputs.some((input) =>
+      !this.#home.has(input) && this.#drawn(input)
+    );
   }
 
   /** Joins groups that run the same loops over some of the same values. */

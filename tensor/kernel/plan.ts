@@ -35,6 +35,11 @@ export interface PlanOptions {
    */
   readonly maxReduction?: number;
   /**
+   * Whether random numbers that several kernels need are stored.
+   * @default false
+   */
+  readonly storeRandom?: boolean;
+  /**
    * Whether operations share kernels. Unfused, each stores its result: the
    * oracle of fusion.
    * @default true
@@ -143,7 +148,7 @@ export function describeNodes(
 
 /** Groups and lowers, again with finer cuts while a kernel has too many buffers. */
 function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
-  const { maxBuffers, minRows, fuse = true } = options;
+  const { maxBuffers, minRows, fuse = true, storeRandom = false } = options;
   const { longReduction = LONG_REDUCTION } = options;
   const recompute = fuse ? RECOMPUTE : -1;
   const parts = new Map<Node, number>();
@@ -155,6 +160,7 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
       longReduction,
       recompute,
       fuse,
+      storeRandom,
       parts,
       kept,
     });

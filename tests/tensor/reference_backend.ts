@@ -83,7 +83,12 @@ export function openReference(options: ReferenceOptions = {}): Device {
   const backend: Backend = {
     name: "wasm",
     adapter: "reference",
-    limits: { maxBuffers, minRows, maxBufferBytes: 2 ** 31 },
+    limits: {
+      maxBuffers,
+      minRows,
+      maxBufferBytes: 2 ** 31,
+      storeRandom: false,
+    },
     lost: new Promise(() => {}),
     allocate(byteLength) {
       buffers++;
