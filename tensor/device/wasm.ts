@@ -91,6 +91,10 @@ export function detectTarget(): Target {
   };
 }
 
+function countThreads(count: number): string {
+  return `${count} thread${count === 1 ? "" : "s"}`;
+}
+
 class WasmBuffer implements DeviceBuffer {
   readonly owner: Backend;
   readonly byteLength: number;
@@ -188,12 +192,11 @@ class WasmBackend implements Backend {
     this.#pool = new ThreadPool(this.#memory, {
       ...(threads === undefined ? {} : { threads }),
       ...(startAfterMs === undefined ? {} : { startAfterMs }),
-      onSingleThread: (reason) =>
-        warn(`openDevice: wasm runs on one thread: ${reason}`),
+      onFewerThreads: (reason, count) =>
+        warn(`openDevice: wasm uses ${countThreads(count)}: ${reason}`),
     });
-    const count = this.#pool.threads;
     this.adapter = [
-      `WebAssembly, ${count} thread${count === 1 ? "" : "s"}`,
+      `WebAssembly, ${countThreads(this.#pool.threads)}`,
       this.#target.relaxedSimd ? "fused multiply-add" : "SIMD",
     ].join(", ");
   }

@@ -44,14 +44,16 @@ export interface ThreadPoolOptions {
    * @default 20
    */
   readonly startAfterMs?: number;
-  /** Told once, with the reason, if all work stays on the calling thread. */
-  readonly onSingleThread?: (reason: string) => void;
+  /** Told once, with the reason, if there will be no more threads than these. */
+  readonly onFewerThreads?: (reason: string, threads: number) => void;
 }
 
 const MAILBOX_BYTES = 1 << 18;
-// A pause is 10 to 40 ns, so that a thread looks for some tens of µs.
+// A pause is 10 to 50 ns: the calling thread looks for some tens of µs.
 const SPINS_WITH_PAUSE = 1000;
 const SPINS_WITHOUT = 10000;
+/** The others look longer: between two runs the caller has work of its own. */
+const PATIENCE = 4;
 
 /**
  * Threads that start when there is work for them; until then, and where there
@@ -61,7 +63,7 @@ export class ThreadPool {
   readonly #memory: WebAssembly.Memory;
   readonly #threads: number;
   readonly #startAfterMs: number;
-  readonly #onSingleThread: ((reason: string) => void) | undefined;
+  readonly #onFewerThreads: ThreadPoolOptions["onFewerThreads"];
   readonly #control: Int32Array;
   readonly #mailbox: Uint8Array;
   readonly #spins: number;
@@ -89,7 +91,7 @@ export class ThreadPool {
     const threads = Math.max(1, Math.floor(wanted ?? 1));
     this.#memory = memory;
     this.#startAfterMs = options.startAfterMs ?? 20;
-    this.#onSingleThread = options.onSingleThread;
+    this.#onFewerThreads = options.onFewerThreads;
     this.#spins = "pause" in Atomics ? SPINS_WITH_PAUSE : SPINS_WITHOUT;
     const shared = typeof SharedArrayBuffer === "function" &&
       memory.buffer instanceof SharedArrayBuffer;
@@ -98,7 +100,10 @@ export class ThreadPool {
       this.#control = new Int32Array(0);
       this.#mailbox = new Uint8Array(0);
       if (threads > 1) {
-        this.#stayAlone("memory cannot be shared between threads");
+        this.#stopStarting(
+          "memory cannot be shared between threads: isolate the page by its " +
+            "Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy",
+        );
       }
       return;
     }
@@ -399,11 +404,11 @@ export class ThreadPool {
         mailboxOffset: this.#mailbox.byteOffset,
         memory: this.#memory,
         thread,
-        spins: this.#spins,
+        spins: PATIENCE * this.#spins,
         words: CONTROL,
         commands: COMMAND,
         stageWords: STAGE_WORDS,
-      }, (reason) => this.#stayAlone(reason));
+      }, (reason) => this.#stopStarting(reason));
       this.#workers.push(worker);
       while (Atomics.load(this.#control, CONTROL.up) < thread) {
         await macrotask();
@@ -411,14 +416,14 @@ export class ThreadPool {
       }
       this.#up = thread;
     } catch (error) {
-      this.#stayAlone(`a worker did not start: ${error}`);
+      this.#stopStarting(`a worker did not start: ${error}`);
     }
   }
 
-  #stayAlone(reason: string): void {
+  #stopStarting(reason: string): void {
     if (this.#failure !== undefined) return;
     this.#failure = reason;
-    this.#onSingleThread?.(reason);
+    this.#onFewerThreads?.(reason, this.active);
   }
 
   #checkOpen(): void {

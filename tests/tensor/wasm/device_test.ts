@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openWasm, openWasmSync } from "../../../tensor/device/wasm.ts";
 import type { LoopKernel } from "../../../tensor/kernel/kernel.ts";
 import { type Axis, axisIndex, flatten } from "../../../tensor/view.ts";
+import { onWarning } from "../../../tensor/warnings.ts";
 import { Random } from "./random_kernel.ts";
 import { reference, runOn } from "./run_kernel.ts";
 
@@ -153,8 +154,16 @@ Deno.test("openWasm() works without shared memory", async () => {
   const before = Object.getOwnPropertyDescriptor(globalThis, name);
   // As in a page of a browser that does not isolate itself.
   Object.defineProperty(globalThis, name, { value: false, configurable: true });
+  const warnings: string[] = [];
+  onWarning((message) => warnings.push(message));
   try {
-    const device = await openWasm();
+    const device = await openWasm({ threads: 4 });
+    assertEquals(warnings.length, 1);
+    assert(
+      warnings[0]!.startsWith(
+        "openDevice: wasm uses 1 thread: memory cannot be shared",
+      ),
+    );
     assert(device.adapter.startsWith("WebAssembly, 1 thread,"));
     const kernel = addOne(1_000_000);
     const input = new Float32Array(1_000_000).fill(2);
@@ -165,6 +174,7 @@ Deno.test("openWasm() works without shared memory", async () => {
     assertEquals([...new Float32Array(device.readSync!(small, 4))], [5]);
     device.close();
   } finally {
+    onWarning(null);
     if (before) Object.defineProperty(globalThis, name, before);
     else delete (globalThis as Record<string, unknown>)[name];
   }

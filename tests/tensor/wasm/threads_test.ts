@@ -290,13 +290,16 @@ Deno.test("ThreadPool loads a module larger than its mailbox", async () => {
 
 Deno.test("ThreadPool stays on one thread where memory is not shared", () => {
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const reasons: string[] = [];
-  const pool = new ThreadPool(memory, {
-    threads: 4,
-    onSingleThread: (reason) => reasons.push(reason),
-  });
+  const heard: [string, number][] = [];
+  const onFewerThreads = (reason: string, threads: number) =>
+    heard.push([reason, threads]);
+  const pool = new ThreadPool(memory, { threads: 4, onFewerThreads });
   assertEquals(pool.threads, 1);
-  assertEquals(reasons, ["memory cannot be shared between threads"]);
+  assertEquals(heard.length, 1);
+  assert(heard[0]![0].startsWith("memory cannot be shared between threads"));
+  assertEquals(heard[0]![1], 1);
+  new ThreadPool(memory, { threads: 1, onFewerThreads }).close();
+  assertEquals(heard.length, 1, "no more was asked for");
   pool.close();
 });
 
