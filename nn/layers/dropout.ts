@@ -18,8 +18,8 @@ export interface DropoutOptions {
  * the others by `1 - dropoutRate`; in evaluation it changes nothing:
  * Srivastava et al. 2014.
  *
- * What is dropped follows from a key alone, and is computed again in backward
- * instead of stored.
+ * What is dropped follows from a key alone: backward draws it again, or keeps
+ * it where a device draws slower than it reads.
  *
  * @example
  * ```ts

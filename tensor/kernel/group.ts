@@ -180,6 +180,10 @@ export interface FusionLimits {
 const MAX_MEMBERS = 192;
 /** Factors of a matrix product; each may bring a buffer. */
 const MAX_FACTORS = 6;
+/** Reshapes that are worked out as one movement. */
+const MAX_RESHAPES = 8;
+/** Operations on constants that each kernel computes anew. */
+const MAX_CONSTANT_DEPTH = 64;
 
 /** Kinds of node that have a kernel of their own and read by address. */
 const SINGLES: ReadonlySet<string> = new Set(["scan", "sort", "scatter"]);
@@ -260,6 +264,10 @@ class Grouper {
   readonly #limits: FusionLimits;
   readonly #groups: Group[] = [];
   readonly #home = new Map<Node, Group>();
+  /** Reshapes behind each other since the last value that has a group. */
+  readonly #reshapes = new Map<Node, number>();
+  /** Operations behind each other in values made of constants alone. */
+  readonly #constantDepth = new Map<Node, number>();
   readonly #level = new Map<Node, Level>();
   /** Wanted in memory: results, and what is read by address. */
   readonly #addressed = new Set<Node>();
@@ -309,6 +317,9 @@ class Grouper {
       case "scatter":
       case "sort":
         return this.#placeSingle(node);
+      case "move":
+      case "fence":
+        return this.#placeMove(node);
       default:
         return;
     }
@@ -385,8 +396,9 @@ class Grouper {
     const found: Node[] = [];
     const plain = node.shape.map(() => constantIndex(0));
     this.#traceInputs(node, plain, (used) => found.push(used));
-    // Made of constants and positions alone: each kernel computes its own.
-    if (found.length === 0 && node.op.kind === "map") return;
+    if (found.length === 0 && node.op.kind === "map") {
+      return this.#placeConstant(node);
+    }
     if (node.op.kind === "gather") {
       found.push(underReshapes(node.inputs[0]!));
     }
@@ -452,6 +464,34 @@ class Grouper {
     return node.inputs.some((input) =>
       !this.#home.has(input) && this.#drawn(input)
     );
+  }
+
+  /**
+   * A movement is computed with what it moves, unless it is one of so many that
+   * its positions are long to work out: each reshape doubles them.
+   */
+  #placeMove(node: Node): void {
+    const input = node.inputs[0]!;
+    const before = this.#home.has(input) ? 0 : this.#reshapes.get(input) ?? 0;
+    const isReshape = node.op.kind === "move" &&
+      node.op.movement.kind === "reshape";
+    const count = before + Number(isReshape);
+    if (count > MAX_RESHAPES) this.#materialize(node);
+    else this.#reshapes.set(node, count);
+  }
+
+  /**
+   * Made of constants and positions alone: each kernel computes its own, unless
+   * it is a long chain, such as the gradient of one.
+   */
+  #placeConstant(node: Node): void {
+    const depthOf = (input: Node): number => {
+      while (showsOther(input)) input = input.inputs[0]!;
+      return this.#constantDepth.get(input) ?? 0;
+    };
+    const depth = 1 + Math.max(...node.inputs.map(depthOf));
+    if (depth > MAX_CONSTANT_DEPTH) this.#materialize(node);
+    else this.#constantDepth.set(node, depth);
   }
 
   /** Joins groups that run the same loops over some of the same values. */
@@ -612,15 +652,11 @@ class Grouper {
   #placeSingle(node: Node): void {
     const uses = node.inputs.map(underReshapes);
     if (node.op.kind === "sort") {
-      const { descending, output } = node.op;
+      const { descending } = node.op;
       const input = this.#program.order.indexOf(uses[0]!);
       const key = `${input} ${descending} ${formatShape(node.shape)}`;
       const present = this.#sorts.get(key);
-      // A fence under the input makes another sort of the same values.
-      const has = present?.members.some(({ op }) =>
-        op.kind === "sort" && op.output === output
-      );
-      if (present && !has) return this.#join(node, present, "full", uses);
+      if (present) return this.#join(node, present, "full", uses);
       const group = this.#newGroup("single", node.shape);
       this.#sorts.set(key, group);
       return this.#join(node, group, "full", uses);

@@ -11,6 +11,7 @@ import * as build from "../graph/build.ts";
 import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
 import type { BinaryOp, Reducer } from "../op.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { mergeTwins } from "./twins.ts";
 
 /** What a key is made from, before anything is rewritten. */
 export interface Signature {
@@ -143,59 +144,82 @@ export function canonicalize(
   signature: Signature,
   rewrites: Rewrites,
 ): Program {
-  return withoutGrad(() => new Canonicalizer(signature, rewrites).run());
+  return withoutGrad(() => {
+    const { leaves, ...slots } = leavesOf(signature);
+    const canonical = (graph: Graph): Program => ({
+      ...slots,
+      ...new Canonicalizer(graph, leaves, rewrites).run(),
+    });
+    const program = canonical(signature);
+    const merged = mergeTwins(program);
+    for (const leaf of [...leaves.values()]) leaves.set(leaf, leaf);
+    return merged ? canonical(merged) : program;
+  });
+}
+
+/** Nodes in order, inputs first, and those wanted of them. */
+type Graph = Pick<Program, "order" | "roots">;
+
+/** Nodes of a program for the values that it is given. */
+function leavesOf({ order, sources, params }: Signature) {
+  const leaves = new Map<Node, Node>();
+  const sourceSlots = new Map<Node, number>();
+  const paramSlots = new Map<Node, number>();
+  const bySource = new Map<string, Node>();
+  sources.forEach((source, slot) => {
+    const leaf = new Node({ kind: "source" }, [], source.shape, source.dtype);
+    bySource.set(sourceKey(source), leaf);
+    sourceSlots.set(leaf, slot);
+  });
+  for (const node of order) {
+    if (node.storage === undefined) continue;
+    leaves.set(node, bySource.get(sourceKey(node))!);
+  }
+  params.forEach((param, slot) => {
+    const leaf = new Node(param.op, [], [], param.dtype);
+    leaves.set(param, leaf);
+    paramSlots.set(leaf, slot);
+  });
+  return { leaves, sourceSlots, paramSlots };
 }
 
 class Canonicalizer {
-  readonly #signature: Signature;
+  readonly #graph: Graph;
+  readonly #leaves: ReadonlyMap<Node, Node>;
   readonly #rewrites: Rewrites;
   readonly #interned = new Map<string, Node>();
   readonly #ids = new Map<Node, number>();
   readonly #uses = new Map<Node, number>();
 
-  constructor(signature: Signature, rewrites: Rewrites) {
-    this.#signature = signature;
+  /** @param leaves What stands for the nodes that are not computed. */
+  constructor(
+    graph: Graph,
+    leaves: ReadonlyMap<Node, Node>,
+    rewrites: Rewrites,
+  ) {
+    this.#graph = graph;
+    this.#leaves = leaves;
     this.#rewrites = rewrites;
   }
 
-  run(): Program {
-    const { order, roots, sources, params } = this.#signature;
-    const sourceSlots = new Map<Node, number>();
-    const paramSlots = new Map<Node, number>();
-    const bySource = new Map<string, Node>();
-    const mapped = new Map<Node, Node>();
-    sources.forEach((source, slot) => {
-      const leaf = new Node({ kind: "source" }, [], source.shape, source.dtype);
-      bySource.set(sourceKey(source), leaf);
-      sourceSlots.set(leaf, slot);
+  run(): Graph {
+    const { order, roots } = this.#graph;
+    const mapped = new Map(this.#leaves);
+    for (const leaf of new Set(this.#leaves.values())) {
       this.#ids.set(leaf, this.#ids.size);
-    });
-    params.forEach((param, slot) => {
-      const leaf = new Node(param.op, [], [], param.dtype);
-      mapped.set(param, leaf);
-      paramSlots.set(leaf, slot);
-      this.#ids.set(leaf, this.#ids.size);
-    });
+    }
     for (const node of order) {
-      for (const input of node.storage === undefined ? node.inputs : []) {
+      for (const input of mapped.has(node) ? [] : node.inputs) {
         this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
       }
     }
     for (const node of order) {
-      if (node.storage !== undefined) {
-        mapped.set(node, bySource.get(sourceKey(node))!);
-      } else if (!mapped.has(node)) {
-        const inputs = node.inputs.map((input) => mapped.get(input)!);
-        mapped.set(node, this.#rebuild(node, inputs));
-      }
+      if (mapped.has(node)) continue;
+      const inputs = node.inputs.map((input) => mapped.get(input)!);
+      mapped.set(node, this.#rebuild(node, inputs));
     }
     const newRoots = roots.map((root) => mapped.get(root)!);
-    return {
-      order: topological(newRoots),
-      roots: newRoots,
-      sourceSlots,
-      paramSlots,
-    };
+    return { order: topological(newRoots), roots: newRoots };
   }
 
   #rebuild(node: Node, inputs: readonly Node[]): Node {
@@ -464,7 +488,8 @@ function divisor(n: number): number {
   return 1;
 }
 
-function isProduct(node: Node): boolean {
+/** Whether a node is a product of two values, which a sum of may be a matrix product. */
+export function isProduct(node: Node): boolean {
   while (node.op.kind === "move") node = node.inputs[0]!;
   return node.op.kind === "map" && node.op.op === "mul";
 }

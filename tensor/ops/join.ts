@@ -60,10 +60,16 @@ function joinNodes(parts: readonly Node[], axis: number): Node {
     build.positions(shape, axis),
     build.filled(border, shape, "int32"),
   ]);
-  return build.map("where", [
+  const joined = build.map("where", [
     test,
     build.pad(left, zeros, zeros, shape),
     build.pad(right, low, zeros, shape),
+  ]);
+  const ones = shape.map(() => 1);
+  // Parts of the gradient as they are, not of one masked for each side.
+  return build.custom(joined, [left, right], (g) => [
+    build.slice(g, zeros, ones, left.shape),
+    build.slice(g, low, ones, right.shape),
   ]);
 }
 

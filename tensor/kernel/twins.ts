@@ -1,0 +1,305 @@
+/**
+ * Matrix products that do the same to different values become one: two branches
+ * with shared weights run as one of twice the batch, and what both add to a
+ * gradient is one sum.
+ *
+ * @module
+ */
+
+import * as build from "../graph/build.ts";
+import { Node, topological } from "../graph/node.ts";
+import type { Shape } from "../shape.ts";
+import { isProduct, opText, type Program } from "./program.ts";
+
+/** Nodes that one look for a twin may visit; it is given up beyond. */
+const MOST_VISITS = 512;
+
+/** Two nodes that become one with an axis of 2 in front. */
+interface Pair {
+  readonly first: Node;
+  readonly second: Node;
+}
+
+/**
+ * Merges twins. Both of a pair lie at one distance from the leaves, so that a
+ * pair never comes to depend on itself.
+ *
+ * @returns The program, not in canonical form, or undefined if there are none.
+ */
+export function mergeTwins(program: Program): Program | undefined {
+  const pairs = findTwins(program);
+  return pairs.size > 0 ? new Merger(program, pairs).run() : undefined;
+}
+
+function depthsOf(order: readonly Node[]): Map<Node, number> {
+  const depths = new Map<Node, number>();
+  for (const node of order) {
+    let depth = 0;
+    for (const input of node.inputs) {
+      depth = Math.max(depth, depths.get(input)! + 1);
+    }
+    depths.set(node, depth);
+  }
+  return depths;
+}
+
+function findTwins(program: Program): ReadonlyMap<Node, Pair> {
+  const depths = depthsOf(program.order);
+  const pairs = new Map<Node, Pair>();
+  const waiting = new Map<string, Node[]>();
+  const tryPair = (one: Node, other: Node): boolean => {
+    // Which of them is first follows from what they are made of.
+    const found = new Search(depths, pairs).match(one, other) ??
+      new Search(depths, pairs).match(other, one);
+    for (const pair of found ?? []) {
+      pairs.set(pair.first, pair);
+      pairs.set(pair.second, pair);
+    }
+    return found !== undefined;
+  };
+  for (const node of program.order) {
+    const { op, inputs: [a, b], shape } = node;
+    if (op.kind === "map" && op.op === "add" && isSum(a!) && isSum(b!)) {
+      if (a !== b) tryPair(a!, b!);
+    }
+    if (op.kind !== "reduce" || op.reducer !== "sum" || !isProduct(a!)) {
+      continue;
+    }
+    if (pairs.has(node)) continue;
+    const key = `${depths.get(node)} ${op.axes} ${a!.shape} ${shape}`;
+    const others = waiting.get(key) ?? [];
+    const twin = others.find((other) =>
+      !pairs.has(other) &&
+      tryPair(other, node)
+    );
+    if (twin === undefined) waiting.set(key, [...others, node]);
+  }
+  return pairs;
+}
+
+/** A sum, or one in another shape. */
+function isSum({ op, inputs }: Node): boolean {
+  if (op.kind === "move" && op.movement.kind === "reshape") {
+    return isSum(inputs[0]!);
+  }
+  return op.kind === "reduce" && op.reducer === "sum";
+}
+
+/** Compares two nodes with all that they are computed from. */
+class Search {
+  readonly #depths: ReadonlyMap<Node, number>;
+  readonly #known: ReadonlyMap<Node, Pair>;
+  readonly #found = new Map<Node, Pair>();
+  #visits = 0;
+
+  constructor(
+    depths: ReadonlyMap<Node, number>,
+    known: ReadonlyMap<Node, Pair>,
+  ) {
+    this.#depths = depths;
+    this.#known = known;
+  }
+
+  /** The pairs that make two nodes twins, or undefined if they are none. */
+  match(first: Node, second: Node): Set<Pair> | undefined {
+    return this.#match(first, second, 0)
+      ? new Set(this.#found.values())
+      : undefined;
+  }
+
+  #match(first: Node, second: Node, level: number): boolean {
+    if (first === second) return true;
+    const pair = this.#known.get(first) ?? this.#found.get(first);
+    const other = this.#known.get(second) ?? this.#found.get(second);
+    if (pair !== undefined || other !== undefined) {
+      return pair === other && pair!.first === first;
+    }
+    if (++this.#visits > MOST_VISITS || level > MOST_VISITS) return false;
+    const alike = first.dtype === second.dtype &&
+      first.shape.length === second.shape.length &&
+      first.shape.every((extent, axis) => extent === second.shape[axis]) &&
+      this.#depths.get(first) === this.#depths.get(second);
+    if (!alike) return false;
+    if (!isFreeStack(first, second)) {
+      const { kind } = first.op;
+      const can = kind === "map" || kind === "move" || kind === "reduce";
+      if (!can || opText(first.op) !== opText(second.op)) return false;
+      const matches = first.inputs.every((input, at) =>
+        this.#match(input, second.inputs[at]!, level + 1)
+      );
+      if (!matches) return false;
+    }
+    const made = { first, second };
+    this.#found.set(first, made);
+    this.#found.set(second, made);
+    return true;
+  }
+}
+
+/** Whether two leaves can be read as one: scalars, parts of one value. */
+function isFreeStack(first: Node, second: Node): boolean {
+  if (isScalar(first) && isScalar(second)) return true;
+  return neighbours(first, second) !== undefined;
+}
+
+function isScalar({ op }: Node): boolean {
+  return op.kind === "const" && !op.structural;
+}
+
+/** The axis along which the second slice begins where the first one ends. */
+function neighbours(first: Node, second: Node): number | undefined {
+  const [a, b] = [first.op, second.op];
+  if (a.kind !== "move" || b.kind !== "move") return undefined;
+  const [m, n] = [a.movement, b.movement];
+  if (m.kind !== "slice" || n.kind !== "slice") return undefined;
+  if (first.inputs[0] !== second.inputs[0]) return undefined;
+  const plain = [...m.steps, ...n.steps].every((step) => step === 1);
+  const apart = m.starts.flatMap((start, axis) =>
+    start === n.starts[axis] ? [] : [axis]
+  );
+  const [axis] = apart;
+  if (!plain || apart.length !== 1) return undefined;
+  return m.starts[axis!]! + first.shape[axis!]! === n.starts[axis!]
+    ? axis
+    : undefined;
+}
+
+/** Builds the program with pairs as one. */
+class Merger {
+  readonly #program: Program;
+  readonly #pairs: ReadonlyMap<Node, Pair>;
+  readonly #made = new Map<Node, Node>();
+  readonly #stacks = new Map<Pair, Node>();
+
+  constructor(program: Program, pairs: ReadonlyMap<Node, Pair>) {
+    this.#program = program;
+    this.#pairs = pairs;
+  }
+
+  run(): Program {
+    const { order, roots } = this.#program;
+    const depths = depthsOf(order);
+    // Stable: so that all that a pair needs is there before either of it.
+    const byDepth = [...order].sort((a, b) => depths.get(a)! - depths.get(b)!);
+    for (const node of byDepth) this.#made.set(node, this.#remake(node));
+    const newRoots = roots.map((root) => this.#made.get(root)!);
+    return { ...this.#program, order: topological(newRoots), roots: newRoots };
+  }
+
+  #remake(node: Node): Node {
+    const pair = this.#pairs.get(node);
+    if (pair) return part(this.#stack(pair), node === pair.first ? 0 : 1);
+    const { op, inputs, shape, dtype } = node;
+    if (inputs.length === 0) return node;
+    const [a, b] = inputs.map((input) => this.#pairs.get(input));
+    if (op.kind === "map" && op.op === "add" && a && a === b) {
+      if (inputs[0] !== inputs[1]) {
+        const sum = build.reduce("sum", this.#stack(a), [0]);
+        return build.reshape(sum, shape);
+      }
+    }
+    const remade = inputs.map((input) => this.#made.get(input)!);
+    const same = remade.every((input, at) => input === inputs[at]);
+    return same ? node : new Node(op, remade, shape, dtype);
+  }
+
+  /** Both of a pair, the first in front: `[2, ...shape]`. */
+  #stack(pair: Pair): Node {
+    let stack = this.#stacks.get(pair);
+    if (!stack) this.#stacks.set(pair, stack = this.#makeStack(pair));
+    return stack;
+  }
+
+  #makeStack({ first, second }: Pair): Node {
+    if (isScalar(first)) return this.#stackScalars(first, second);
+    const axis = neighbours(first, second);
+    if (axis !== undefined) return this.#stackSlices(first, axis);
+    const { op, dtype } = first;
+    const shape = [2, ...first.shape];
+    const inputs = first.inputs.map((input, at) =>
+      this.#stacked(input, second.inputs[at]!)
+    );
+    const [input] = inputs as [Node];
+    switch (op.kind) {
+      case "map":
+        return build.map(op.op, inputs, dtype);
+      case "reduce":
+        return build.reduce(
+          op.reducer,
+          input,
+          op.axes.map((axis) => axis + 1),
+        );
+      case "move":
+        return moveBehind(first, input, shape);
+      default:
+        throw new Error(`twins: ${op.kind} has no twin`);
+    }
+  }
+
+  #stacked(first: Node, second: Node): Node {
+    const pair = this.#pairs.get(first);
+    if (pair && first !== second) return this.#stack(pair);
+    const one = this.#made.get(first)!;
+    const shape = [1, ...first.shape];
+    return build.expand(build.reshape(one, shape), [2, ...first.shape]);
+  }
+
+  #stackScalars(first: Node, second: Node): Node {
+    const zero = build.filled(0, [2], "int32");
+    const isFirst = build.map("eq", [build.iota(2), zero]);
+    const both = [first, second].map((node) => build.broadcast(node, [2]));
+    return build.map("where", [isFirst, ...both]);
+  }
+
+  #stackSlices(first: Node, axis: number): Node {
+    const { op, inputs, shape } = first;
+    if (op.kind !== "move" || op.movement.kind !== "slice") return first;
+    const { starts, steps } = op.movement;
+    const extent = shape[axis]!;
+    const both = shape.with(axis, 2 * extent);
+    const whole = build.slice(this.#made.get(inputs[0]!)!, starts, steps, both);
+    const split = build.reshape(whole, shape.toSpliced(axis, 1, 2, extent));
+    const rest = split.shape.map((_, at) => at).filter((at) => at !== axis);
+    return build.permute(split, [axis, ...rest]);
+  }
+}
+
+/** One of a stack. */
+function part(stack: Node, at: 0 | 1): Node {
+  const shape = stack.shape.slice(1);
+  const starts = stack.shape.map((_, axis) => axis === 0 ? at : 0);
+  const steps = stack.shape.map(() => 1);
+  return build.reshape(build.slice(stack, starts, steps, [1, ...shape]), shape);
+}
+
+/** The movement of a node with one more axis in front, which stays. */
+function moveBehind({ op, dtype }: Node, input: Node, shape: Shape): Node {
+  if (op.kind !== "move") return input;
+  const { movement } = op;
+  switch (movement.kind) {
+    case "reshape":
+      return build.reshape(input, shape);
+    case "expand":
+      return build.expand(input, shape);
+    case "permute":
+      return build.permute(
+        input,
+        [0, ...movement.axes.map((axis) => axis + 1)],
+      );
+    case "slice": {
+      const { starts, steps } = movement;
+      return build.slice(input, [0, ...starts], [1, ...steps], shape);
+    }
+    case "pad": {
+      const { low, interior } = movement;
+      return build.pad(input, [0, ...low], [0, ...interior], shape);
+    }
+    case "windows":
+    case "unwindow": {
+      const moved = { ...movement, axis: movement.axis + 1 };
+      return new Node({ kind: "move", movement: moved }, [input], shape, dtype);
+    }
+    default:
+      return movement satisfies never;
+  }
+}
