@@ -10,7 +10,7 @@ import {
   type Tolerance,
   verifyReplay,
 } from "../device/inspect.ts";
-import { nodeOf } from "../tensor.ts";
+import { nodeOf, type Tensor } from "../tensor.ts";
 import { explainReports, Profile } from "./report.ts";
 import { warn } from "../warnings.ts";
 import { Entry, traceOf, type TreeFunction } from "./traced.ts";
@@ -139,6 +139,15 @@ const MANY_TRACES = 4;
  * assertEquals(await weight.toArray(), [-1, -3]);
  * ```
  */
+export function compile<Args extends Tensor[], Result extends TensorTree>(
+  f: (...args: Args) => Result,
+  options?: CompileOptions,
+): Compiled<Args, Result>;
+/** The same, of a function that takes lists or records of tensors. */
+export function compile<Args extends TensorTree[], Result extends TensorTree>(
+  f: (...args: Args) => Result,
+  options?: CompileOptions,
+): Compiled<Args, Result>;
 export function compile<Args extends TensorTree[], Result extends TensorTree>(
   f: (...args: Args) => Result,
   options: CompileOptions = {},
