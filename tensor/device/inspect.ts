@@ -57,9 +57,15 @@ export interface Difference {
 
 /** How far values may lie apart: `|got - want| <= atol + rtol * max|want|`. */
 export interface Tolerance {
-  /** @default 1e-4 */
+  /**
+   * Part of the largest value.
+   * @default 1e-4
+   */
   readonly rtol?: number;
-  /** @default 1e-6 */
+  /**
+   * Beside that.
+   * @default 1e-6
+   */
   readonly atol?: number;
 }
 

@@ -7,7 +7,6 @@
 import { BYTES_PER_ELEMENT, encode } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
 import { type Cell, Placeholder } from "../graph/trace.ts";
-import { planOf } from "../kernel/plan.ts";
 import type { Signature } from "../kernel/program.ts";
 import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
 import { sizeOf } from "../shape.ts";

@@ -15,9 +15,9 @@ import {
 } from "./group.ts";
 import type { Kernel } from "./kernel.ts";
 import { type LoweredKernel, lowerGroups } from "./lower.ts";
+import { opText } from "./op_text.ts";
 import {
   canonicalize,
-  opText,
   type Program,
   type Rewrites,
   type Signature,

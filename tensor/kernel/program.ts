@@ -8,10 +8,11 @@
 
 import type { DType } from "../dtype.ts";
 import * as build from "../graph/build.ts";
-import { Node, type NodeOp, topological, withoutGrad } from "../graph/node.ts";
+import { Node, topological, withoutGrad } from "../graph/node.ts";
 import type { BinaryOp, Reducer } from "../op.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
-import { mergeTwins } from "./twins.ts";
+import { opText } from "./op_text.ts";
+import { isProduct, mergeTwins } from "./twins.ts";
 
 /** What a key is made from, before anything is rewritten. */
 export interface Signature {
@@ -99,31 +100,6 @@ function storageId(node: Node): number {
   let id = storageIds.get(node.storage!);
   if (id === undefined) storageIds.set(node.storage!, id = storages++);
   return id;
-}
-
-/** A text that is equal for equal operations. */
-export function opText(op: NodeOp): string {
-  switch (op.kind) {
-    case "map":
-      return op.op;
-    case "const":
-      return `const ${Object.is(op.value, -0) ? "-0" : op.value}`;
-    case "move": {
-      const { kind, ...rest } = op.movement;
-      return `${kind} ${Object.values(rest).join(";")}`;
-    }
-    case "reduce":
-      return `${op.reducer} ${op.axes}`;
-    case "gather":
-    case "scan":
-      return `${op.kind} ${op.axis}`;
-    case "sort":
-      return `sort ${op.descending} ${op.output}`;
-    case "scatter":
-      return `scatter ${op.size}`;
-    default:
-      return op.kind;
-  }
 }
 
 /** How long reductions of few rows are cut. */
@@ -486,12 +462,6 @@ function divisor(n: number): number {
     if (n % by === 0) return by;
   }
   return 1;
-}
-
-/** Whether a node is a product of two values, which a sum of may be a matrix product. */
-export function isProduct(node: Node): boolean {
-  while (node.op.kind === "move") node = node.inputs[0]!;
-  return node.op.kind === "map" && node.op.op === "mul";
 }
 
 function sourceKey(node: Node): string {

@@ -9,7 +9,8 @@
 import * as build from "../graph/build.ts";
 import { Node, topological } from "../graph/node.ts";
 import type { Shape } from "../shape.ts";
-import { isProduct, opText, type Program } from "./program.ts";
+import { opText } from "./op_text.ts";
+import type { Program } from "./program.ts";
 
 /** Nodes that one look for a twin may visit; it is given up beyond. */
 const MOST_VISITS = 512;
@@ -302,4 +303,10 @@ function moveBehind({ op, dtype }: Node, input: Node, shape: Shape): Node {
     default:
       return movement satisfies never;
   }
+}
+
+/** Whether a node is a product, which a sum may make a matrix product. */
+export function isProduct(node: Node): boolean {
+  while (node.op.kind === "move") node = node.inputs[0]!;
+  return node.op.kind === "map" && node.op.op === "mul";
 }

@@ -18,10 +18,10 @@ import {
 import type { Node } from "../../../tensor/graph/node.ts";
 import {
   canonicalize,
-  opText,
   type Program,
   signatureOf,
 } from "../../../tensor/kernel/program.ts";
+import { opText } from "../../../tensor/kernel/op_text.ts";
 import { nodeOf } from "../../../tensor/tensor.ts";
 import { assertSame } from "../../assert_close.ts";
 import { seeded } from "../../seeded.ts";

@@ -9,11 +9,8 @@ import {
   where,
 } from "@heddle/tensor";
 import { assertEquals } from "@std/assert";
-import {
-  canonicalize,
-  isProduct,
-  signatureOf,
-} from "../../../tensor/kernel/program.ts";
+import { canonicalize, signatureOf } from "../../../tensor/kernel/program.ts";
+import { isProduct } from "../../../tensor/kernel/twins.ts";
 import { nodeOf } from "../../../tensor/tensor.ts";
 import { assertClose } from "../../assert_close.ts";
 import { deviceTest } from "../../devices.ts";
