@@ -652,11 +652,15 @@ class Grouper {
   #placeSingle(node: Node): void {
     const uses = node.inputs.map(underReshapes);
     if (node.op.kind === "sort") {
-      const { descending } = node.op;
+      const { descending, output } = node.op;
       const input = this.#program.order.indexOf(uses[0]!);
       const key = `${input} ${descending} ${formatShape(node.shape)}`;
       const present = this.#sorts.get(key);
-      if (present) return this.#join(node, present, "full", uses);
+      // A fence under the input makes another sort of the same values.
+      const has = present?.members.some(({ op }) =>
+        op.kind === "sort" && op.output === output
+      );
+      if (present && !has) return this.#join(node, present, "full", uses);
       const group = this.#newGroup("single", node.shape);
       this.#sorts.set(key, group);
       return this.#join(node, group, "full", uses);

@@ -55,7 +55,7 @@ function randomShape(random: Seeded, rank: number): number[] {
  * Values stay small: whole numbers by remainder, others by a curve that
  * flattens, so that large ones do not amplify what was rounded.
  */
-function bounded(x: Tensor, whole: boolean): Tensor {
+export function bounded(x: Tensor, whole: boolean): Tensor {
   return whole
     ? x.sub(x.mul(1 / 8).trunc().mul(8))
     : x.div(x.square().add(1).sqrt());
@@ -320,10 +320,11 @@ function images(x: Tensor): Tensor | undefined {
   );
 }
 
-function grow(
+/** Computes from given values: some of what a random graph computes. */
+export function grow(
   leaves: readonly Tensor[],
   random: Seeded,
-  { whole, length }: GraphOptions,
+  { whole, length }: Pick<GraphOptions, "whole" | "length">,
 ): Tensor[] {
   const pool = [...leaves];
   const kinds: (readonly Step[])[] = [
