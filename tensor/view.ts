@@ -75,8 +75,17 @@ export function atomKey(atom: Atom): string {
     : `i${atom.id}`;
 }
 
+// Planning asks for the same ones over and over.
+const indexKeys = new WeakMap<Index, string>();
+
 /** A text that is equal for equal indices, `3*i0+i1+2`. */
 export function indexKey(index: Index): string {
+  let key = indexKeys.get(index);
+  if (key === undefined) indexKeys.set(index, key = formatIndex(index));
+  return key;
+}
+
+function formatIndex(index: Index): string {
   const parts = index.terms.map(({ atom, coefficient }) =>
     coefficient === 1 ? atomKey(atom) : `${coefficient}*${atomKey(atom)}`
   );
@@ -112,6 +121,8 @@ export function linear(
   parts: readonly (readonly [scale: number, index: Index])[],
   constant: number = 0,
 ): Index {
+  const [first] = parts;
+  if (parts.length === 1 && first![0] === 1 && constant === 0) return first![1];
   const merged = new Map<string, { atom: Atom; coefficient: number }>();
   let low = constant;
   let high = constant;

@@ -76,6 +76,14 @@ function signed(out: Code, value: bigint): void {
   out.push(Number(value & 0x7fn));
 }
 
+function signedSmall(out: Code, value: number): void {
+  while (value < -64 || value >= 64) {
+    out.push((value & 0x7f) | 0x80);
+    value >>= 7;
+  }
+  out.push(value & 0x7f);
+}
+
 function opcode(out: Code, code: number): void {
   if (code <= 0xff) {
     out.push(code);
@@ -157,7 +165,7 @@ export class FunctionBuilder {
   /** Pushes an i32: signed or unsigned, wrapped to 32 bits. */
   i32(value: number): this {
     this.#code.push(0x41);
-    this.#signed(BigInt(value | 0));
+    signedSmall(this.#code, value | 0);
     return this;
   }
 
