@@ -41,6 +41,17 @@ export interface ContractSizes {
   readonly n: number;
   /** Terms of each sum. */
   readonly k: number;
+  /**
+   * Whether neighbouring rows of the left operand lie side by side in memory,
+   * and neighbouring terms do not.
+   * @default false
+   */
+  readonly alongM?: boolean;
+  /**
+   * The same of the columns of the right operand.
+   * @default false
+   */
+  readonly alongN?: boolean;
 }
 
 /** The product that a kernel is, or undefined where it does more than that. */
@@ -59,6 +70,9 @@ export function productOf(kernel: LoopKernel): Product | undefined {
     kernel.cols,
   ]);
   const [batch, m, n, k] = merged.groups as [Axis[], Axis[], Axis[], Axis[]];
+  const { left, right } = contract;
+  const isAlong = (value: ValueId, axes: readonly Axis[]) =>
+    isAlongRows(merged.kernel, value, axes, k);
   return {
     kernel: merged.kernel,
     contract: { ...contract, batch, m, n },
@@ -68,6 +82,8 @@ export function productOf(kernel: LoopKernel): Product | undefined {
       m: iterationsOf(m),
       n: iterationsOf(n),
       k: iterationsOf(k),
+      alongM: isAlong(left, m),
+      alongN: isAlong(right, n),
     },
   };
 }
@@ -160,8 +176,22 @@ export function plainStoreOf(
   return { buffer: store.buffer, base: constant, strides: { batch, m, n } };
 }
 
+/**
+ * Whether an operand is loaded from neighbouring elements along its rows and
+ * not along the terms.
+ */
+export function isAlongRows(
+  kernel: LoopKernel,
+  value: ValueId,
+  rows: readonly Axis[],
+  terms: readonly Axis[],
+): boolean {
+  return isContiguousAlong(kernel, value, rows.at(-1)) &&
+    !isContiguousAlong(kernel, value, terms.at(-1));
+}
+
 /** Whether a value is loaded from neighbouring elements along an axis. */
-export function isContiguousAlong(
+function isContiguousAlong(
   kernel: LoopKernel,
   id: ValueId,
   axis: Axis | undefined,

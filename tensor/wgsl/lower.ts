@@ -5,9 +5,15 @@
  */
 
 import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
-import { productOf } from "./contract.ts";
+import { type Product, productOf } from "./contract.ts";
 import { lowerPacked } from "./contract_packed.ts";
+import {
+  type ContractStrategy,
+  contractWays,
+  wayName,
+} from "./contract_strategy.ts";
 import { lowerTiled } from "./contract_tiled.ts";
+import { lowerVector } from "./contract_vector.ts";
 import { lowerLoop } from "./loop.ts";
 import { mergeAxes } from "./merge_axes.ts";
 import type { Program, ShaderLimits } from "./program.ts";
@@ -15,14 +21,22 @@ import { iterationsOf } from "./rows.ts";
 import { lowerScan } from "./scan.ts";
 import { lowerScatter } from "./scatter.ts";
 import { lowerSort } from "./sort.ts";
-import { chooseContract } from "./strategy.ts";
 
-/** The programs that run a kernel within the limits. */
-export function lowerKernel(kernel: Kernel, limits: ShaderLimits): Program {
+/**
+ * The programs that run a kernel within the limits.
+ *
+ * @param way How, if it is a matrix product and {@link waysOf} names the way;
+ * else the one that is expected to be the fastest.
+ */
+export function lowerKernel(
+  kernel: Kernel,
+  limits: ShaderLimits,
+  way?: string,
+): Program {
   if (isEmpty(kernel)) return { dispatches: [], temporaries: [] };
   switch (kernel.kind) {
     case "loop":
-      return lowerRows(kernel, limits);
+      return lowerRows(kernel, limits, way);
     case "scan":
       return { dispatches: [lowerScan(kernel, limits)], temporaries: [] };
     case "sort":
@@ -41,20 +55,51 @@ function isEmpty(kernel: Kernel): boolean {
     : kernel.buffers.every(({ output, size }) => !output || size === 0);
 }
 
-function lowerRows(kernel: LoopKernel, limits: ShaderLimits): Program {
+/**
+ * The names of the ways to run a kernel, the one that is expected to be the
+ * fastest first: none where there is nothing to choose.
+ */
+export function waysOf(kernel: Kernel, limits: ShaderLimits): string[] {
+  if (kernel.kind !== "loop" || isEmpty(kernel)) return [];
   const product = productOf(kernel);
-  const strategy = product && chooseContract(product.sizes, limits);
-  switch (strategy?.kind) {
-    case "tiled":
-      return lowerTiled(product!, limits, strategy);
-    case "packed":
-      return lowerPacked(product!, limits, strategy);
-    default: {
-      const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
-      return {
-        dispatches: [lowerLoop(merged.kernel, limits)],
-        temporaries: [],
-      };
+  if (!product) return [];
+  return contractWays(product.sizes, limits)
+    .map(({ strategy }) => wayName(strategy));
+}
+
+function lowerRows(
+  kernel: LoopKernel,
+  limits: ShaderLimits,
+  way: string | undefined,
+): Program {
+  const product = productOf(kernel);
+  if (product) {
+    const ways = contractWays(product.sizes, limits);
+    const { strategy } = ways.find(({ strategy }) =>
+      wayName(strategy) === way
+    ) ?? ways[0]!;
+    if (strategy.kind !== "loop") {
+      return lowerContract(product, limits, strategy);
     }
+  }
+  const merged = mergeAxes(kernel, [kernel.rows, kernel.cols]);
+  return { dispatches: [lowerLoop(merged.kernel, limits)], temporaries: [] };
+}
+
+/** The programs of a product that runs in a way of its own. */
+export function lowerContract(
+  product: Product,
+  limits: ShaderLimits,
+  strategy: Exclude<ContractStrategy, { readonly kind: "loop" }>,
+): Program {
+  switch (strategy.kind) {
+    case "vector":
+      return lowerVector(product, limits, strategy);
+    case "tiled":
+      return lowerTiled(product, limits, strategy);
+    case "packed":
+      return lowerPacked(product, limits, strategy);
+    default:
+      return strategy satisfies never;
   }
 }

@@ -52,15 +52,20 @@ export class Shader {
     return this.#scopes.length - 1;
   }
 
-  /** The name of the buffer at a slot, bound from now on. */
-  buffer(slot: number): string {
+  /**
+   * The name of the buffer at a slot, bound from now on.
+   *
+   * @param width Numbers in one of its elements: the same in all of a program.
+   */
+  buffer(slot: number, width: 1 | 4 = 1): string {
     const resource = this.#overwriters.get(slot) ?? slot;
     const name = `b${resource}`;
     const { dtype, output, size } = this.#slots[resource]!;
+    const type = storedTypeOf(dtype);
     this.#bind(
       { resource, kind: "buffer", writable: output },
       `var<storage, ${output ? "read_write" : "read"}> ${name}: ` +
-        `array<${storedTypeOf(dtype)}>; // [${size}]`,
+        `array<${width === 1 ? type : `vec4<${type}>`}>; // [${size}]`,
     );
     return name;
   }

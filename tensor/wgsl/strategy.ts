@@ -5,9 +5,6 @@
  */
 
 import { levelsOf, type LoopKernel } from "../kernel/kernel.ts";
-import type { ContractSizes } from "./contract.ts";
-import type { PackedStrategy } from "./contract_packed.ts";
-import type { TiledStrategy } from "./contract_tiled.ts";
 import type { ShaderLimits } from "./program.ts";
 import { iterationsOf } from "./rows.ts";
 
@@ -17,12 +14,6 @@ export type LoopStrategy =
   | { readonly kind: "invocation"; readonly workgroupSize: number }
   /** One workgroup a row, its invocations taking columns in turn. */
   | { readonly kind: "workgroup"; readonly workgroupSize: number };
-
-/** How a matrix product runs: as the loops that it is, or faster. */
-export type ContractStrategy =
-  | { readonly kind: "loop" }
-  | TiledStrategy
-  | PackedStrategy;
 
 /** Chooses for a kernel that is not run as a matrix product. */
 export function chooseLoop(
@@ -65,75 +56,6 @@ export const MOST_STEPS = 60_000;
 function isLong(kernel: LoopKernel, { isFallback }: ShaderLimits): boolean {
   const { phases } = levelsOf(kernel);
   return isFallback && iterationsOf(kernel.cols) * (phases + 1) > MOST_STEPS;
-}
-
-/** Chooses for a kernel that is a matrix product. */
-export function chooseContract(
-  sizes: ContractSizes,
-  limits: ShaderLimits,
-): ContractStrategy {
-  const { batch, m, n, k } = sizes;
-  if (batch * m * n * k === 0) return { kind: "loop" };
-  return limits.isFallback ? choosePacked(sizes) : chooseTiled(sizes, limits);
-}
-
-/** Nanoseconds of one lane of a processor, as measured on lavapipe. */
-const LOAD = 7.5;
-const PACK = 15;
-const DISPATCH = 40_000;
-
-/** Numbers in one tile of an operand: half the texels of the least limit. */
-const MOST_TILE = 2 ** 24;
-
-/** Sums an invocation, and nanoseconds for one product of them. */
-const PACKED_TILES = [
-  { rows: 16, columns: 8, product: 0.25 },
-  { rows: 8, columns: 4, product: 0.4 },
-] as const;
-
-function choosePacked({ batch, m, n, k }: ContractSizes): ContractStrategy {
-  // Lanes take the longer side: it wastes fewer of them.
-  const swap = m > n;
-  const [rowSize, columnSize] = swap ? [n, m] : [m, n];
-  let best: ContractStrategy = { kind: "loop" };
-  let least = batch * m * n * k * 2 * LOAD + DISPATCH;
-  for (const { rows, columns, product } of PACKED_TILES) {
-    const paddedRows = Math.ceil(rowSize / rows) * rows;
-    const width = 8 * columns;
-    // One tile must fit a texture.
-    if (width * k > MOST_TILE) continue;
-    const paddedColumns = Math.ceil(columnSize / width) * width;
-    const time = batch * k *
-        ((paddedRows + paddedColumns) * PACK +
-          paddedRows * paddedColumns * product) + 3 * DISPATCH;
-    if (time >= least) continue;
-    least = time;
-    best = { kind: "packed", swap, rows, columns };
-  }
-  return best;
-}
-
-/** Workgroups that keep a GPU of a hundred processors busy. */
-const MANY_WORKGROUPS = 128;
-
-function chooseTiled(
-  { batch, m, n, k }: ContractSizes,
-  limits: ShaderLimits,
-): ContractStrategy {
-  // A product with a vector reads each number once: tiles would not help.
-  if (m < 8 || n < 8 || k < 8) return { kind: "loop" };
-  if (limits.maxWorkgroupSize < 256) return { kind: "loop" };
-  const groupsOf = (tile: number) =>
-    batch * Math.ceil(m / tile) * Math.ceil(n / tile);
-  const tile = [64, 32].find((tile) => groupsOf(tile) >= MANY_WORKGROUPS) ??
-    (Math.min(m, n) > 16 ? 32 : 16);
-  const groups = groupsOf(tile);
-  // A part has at least 256 terms: fewer would not pay for its second kernel.
-  const parts = Math.max(
-    1,
-    Math.min(Math.floor(MANY_WORKGROUPS / groups), Math.floor(k / 256), 32),
-  );
-  return { kind: "tiled", tile, parts };
 }
 
 /** Lanes of a workgroup that share each line of a scan; 1 for a lane a line. */

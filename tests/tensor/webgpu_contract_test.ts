@@ -1,11 +1,11 @@
 import { assert } from "@std/assert";
 import type { Kernel, LoopKernel } from "../../tensor/kernel/kernel.ts";
+import type { WebgpuBackend } from "../../tensor/device/webgpu.ts";
 import { axisIndex, linear } from "../../tensor/view.ts";
 import { productOf } from "../../tensor/wgsl/contract.ts";
-import { lowerPacked } from "../../tensor/wgsl/contract_packed.ts";
-import { lowerTiled } from "../../tensor/wgsl/contract_tiled.ts";
+import type { ContractStrategy } from "../../tensor/wgsl/contract_strategy.ts";
+import { lowerContract } from "../../tensor/wgsl/lower.ts";
 import type { Program, ShaderLimits } from "../../tensor/wgsl/program.ts";
-import type { ContractStrategy } from "../../tensor/wgsl/strategy.ts";
 import { affine, at, KernelBuilder } from "./kernel_builder.ts";
 import {
   checkKernel,
@@ -15,11 +15,28 @@ import {
   withGpu,
 } from "./webgpu_test_device.ts";
 
+type Strategy = Exclude<ContractStrategy, { readonly kind: "loop" }>;
+
+const tiled = (
+  tile: readonly [number, number],
+  block: readonly [number, number],
+  depth: number,
+  parts: number,
+): Strategy => ({ kind: "tiled", tile, block, depth, parts });
+
+/** A large block is slow to compile on a processor: few terms at a time. */
+const TILED: readonly Strategy[] = [
+  tiled([32, 32], [4, 4], 8, 3),
+  tiled([64, 64], [8, 8], 4, 1),
+];
+const OTHER_TILES: readonly Strategy[] = [
+  tiled([64, 64], [4, 4], 16, 1),
+  tiled([128, 32], [8, 4], 16, 1),
+  tiled([32, 128], [4, 8], 16, 2),
+  tiled([128, 128], [8, 8], 8, 1),
+];
 /** Small textures too, so that products are cut in pieces. */
-const STRATEGIES: readonly ContractStrategy[] = [
-  { kind: "tiled", tile: 16, parts: 1 },
-  { kind: "tiled", tile: 32, parts: 3 },
-  { kind: "tiled", tile: 64, parts: 1 },
+const PACKED: readonly Strategy[] = [
   { kind: "packed", swap: false, rows: 8, columns: 2 },
   { kind: "packed", swap: true, rows: 8, columns: 2 },
   { kind: "packed", swap: false, rows: 8, columns: 2, maxTexels: 200 },
@@ -27,25 +44,21 @@ const STRATEGIES: readonly ContractStrategy[] = [
 ];
 
 /** Runs matrix products in one way only. */
-function only(strategy: ContractStrategy) {
+function only(strategy: Strategy) {
   const lower = (kernel: Kernel, limits: ShaderLimits): Program => {
     const product = productOf(kernel as LoopKernel);
     assert(product);
-    if (strategy.kind === "tiled") {
-      return lowerTiled(product, limits, strategy);
-    }
-    assert(strategy.kind === "packed");
-    return lowerPacked(product, limits, strategy);
+    return lowerContract(product, limits, strategy);
   };
   return { lower };
 }
 
-/** Runs the test in every way, and in the one that is chosen. */
+/** Runs the test in many ways, and in the one that is chosen. */
 async function inEveryWay(
-  test: (gpu: Parameters<Parameters<typeof withGpu>[0]>[0]) => Promise<void>,
+  test: (gpu: WebgpuBackend) => Promise<void>,
 ): Promise<void> {
   await withGpu(test);
-  for (const strategy of STRATEGIES) await withGpu(test, only(strategy));
+  for (const way of [...TILED, ...PACKED]) await withGpu(test, only(way));
 }
 
 /** `[batch, m, k] x [batch, k, n]`, with or without transposed operands. */
@@ -79,6 +92,41 @@ function matmulKernel(
   });
 }
 
+/** `bias + P + a b`, which lies where P lay. */
+function overwritingKernel(m: number, n: number, k: number) {
+  const builder = new KernelBuilder();
+  const [i, j, term] = [builder.row(m), builder.row(n), builder.col(k)];
+  const a = builder.input("float32", m * k);
+  const b = builder.input("float32", k * n);
+  const present = builder.input("float32", m * n);
+  const bias = builder.input("float32", n);
+  const output = builder.output("float32", m * n);
+  const left = builder.load(a, at(i, term));
+  const right = builder.load(b, at(term, j));
+  const product = builder.reduce("sum", builder.op("mul", left, right));
+  const old = builder.load(present, at(i, j));
+  const sum = builder.op("add", old, builder.load(bias, at(j)));
+  builder.store(output, at(i, j), builder.op("add", sum, product));
+  const built = builder.build(`update[${m},${n},${k}]`, {
+    batch: [],
+    m: [i],
+    n: [j],
+    product,
+    left,
+    right,
+  });
+  const kernel: LoopKernel = {
+    ...built,
+    buffers: built.buffers.map((slot) =>
+      slot.output ? { ...slot, overwrites: present } : slot
+    ),
+  };
+  const inputs = [m * k, k * n, m * n, n].map((size, seed) =>
+    randomBuffer("float32", size, seed + 1)
+  );
+  return { kernel, inputs };
+}
+
 function operandsOf(
   [batch, m, n, k]: readonly [number, number, number, number],
 ) {
@@ -88,21 +136,98 @@ function operandsOf(
   ];
 }
 
+interface Case {
+  readonly shape: readonly [number, number, number, number];
+  readonly transposed: boolean;
+}
+
+async function checkCases(
+  gpu: WebgpuBackend,
+  cases: readonly Case[],
+): Promise<void> {
+  for (const { shape, transposed } of cases) {
+    const kernel = matmulKernel(shape, transposed);
+    const operands = operandsOf(shape);
+    await checkKernel(gpu, kernel, operands, sumTolerance(shape[3]));
+  }
+}
+
 gpuTest("webgpu multiplies matrices of odd sizes in every way", async () => {
-  const shapes = [
-    { shape: [1, 1, 1, 1], transposed: false },
-    { shape: [1, 37, 41, 29], transposed: false },
-    { shape: [3, 17, 9, 33], transposed: true },
-    { shape: [2, 16, 70, 5], transposed: false },
-    { shape: [1, 64, 64, 64], transposed: true },
-  ] as const;
-  await inEveryWay(async (gpu) => {
-    for (const { shape, transposed } of shapes) {
-      const kernel = matmulKernel(shape, transposed);
-      const operands = operandsOf(shape);
-      await checkKernel(gpu, kernel, operands, sumTolerance(shape[3]));
+  await inEveryWay((gpu) =>
+    checkCases(gpu, [
+      { shape: [1, 1, 1, 1], transposed: false },
+      { shape: [3, 17, 9, 33], transposed: true },
+      { shape: [1, 37, 70, 29], transposed: false },
+    ])
+  );
+});
+
+gpuTest(
+  "webgpu multiplies in tiles of any shape, four numbers a load",
+  async () => {
+    const cases = [
+      { shape: [2, 37, 131, 20], transposed: false },
+      // Rows of four: one load for four numbers.
+      { shape: [1, 36, 68, 40], transposed: false },
+      { shape: [1, 132, 36, 33], transposed: true },
+    ] as const;
+    for (const way of OTHER_TILES) {
+      await withGpu((gpu) => checkCases(gpu, cases), only(way));
     }
-  });
+  },
+);
+
+gpuTest("webgpu multiplies few rows or columns with a matrix", async () => {
+  const shapes = [
+    [1, 1, 70, 300],
+    [2, 3, 37, 1100],
+    [1, 41, 4, 65],
+    [1, 130, 1, 257],
+  ] as const;
+  for (const swap of [false, true]) {
+    for (const columns of [4, 32]) {
+      for (const alongTerms of [false, true]) {
+        const parts = columns === 4 ? 3 : 1;
+        const way = {
+          kind: "vector",
+          swap,
+          columns,
+          alongTerms,
+          parts,
+        } as const;
+        await withGpu(async (gpu) => {
+          for (const shape of shapes) {
+            if (swap !== shape[2] < shape[1]) continue;
+            await checkCases(gpu, [{ shape, transposed: alongTerms }]);
+          }
+        }, only(way));
+      }
+    }
+  }
+});
+
+gpuTest("webgpu follows a product of one row with more", async () => {
+  for (const [m, n] of [[3, 50], [50, 2]] as const) {
+    for (const parts of [1, 4]) {
+      const { kernel, inputs } = overwritingKernel(m, n, 70);
+      const way = {
+        kind: "vector",
+        swap: n < m,
+        columns: 32,
+        alongTerms: false,
+        parts,
+      } as const;
+      await withGpu(
+        (gpu) => checkKernel(gpu, kernel, inputs, sumTolerance(70)),
+        only(way),
+      );
+    }
+  }
+});
+
+gpuTest("webgpu adds a product to what it then overwrites", async () => {
+  const { kernel, inputs } = overwritingKernel(45, 70, 40);
+  await inEveryWay((gpu) => checkKernel(gpu, kernel, inputs, sumTolerance(40)));
 });
 
 gpuTest("webgpu gives zeros for a product over no terms", async () => {

@@ -4,6 +4,14 @@ import { mergeAxes } from "../../../tensor/wgsl/merge_axes.ts";
 import { gridOf, type ShaderLimits } from "../../../tensor/wgsl/program.ts";
 import {
   chooseContract,
+  contractWays,
+  wayName,
+} from "../../../tensor/wgsl/contract_strategy.ts";
+import {
+  lanesOf,
+  workgroupBytesOf,
+} from "../../../tensor/wgsl/contract_tiled.ts";
+import {
   chooseLoop,
   chooseScan,
   chooseSort,
@@ -56,24 +64,78 @@ Deno.test("chooseLoop() spreads few rows over a processor's threads", () => {
   assertEquals(chooseLoop(sumKernel(4, 1000), FALLBACK).kind, "workgroup");
 });
 
-Deno.test("chooseContract() tiles on a GPU, and cuts long sums of few tiles", () => {
-  const choose = (batch: number, m: number, n: number, k: number) =>
-    chooseContract({ batch, m, n, k }, GPU);
-  assertEquals(choose(1, 1024, 1024, 1024), {
-    kind: "tiled",
-    tile: 64,
-    parts: 1,
-  });
-  assertEquals(choose(1, 512, 512, 64), { kind: "tiled", tile: 32, parts: 1 });
-  const gradient = choose(1, 24, 216, 9216);
-  assert(gradient.kind === "tiled" && gradient.parts > 1);
-  // A vector, a short sum and nothing are plain loops.
-  assertEquals(choose(1, 1, 1000, 1000).kind, "loop");
-  assertEquals(choose(1, 1000, 1000, 2).kind, "loop");
-  assertEquals(choose(1, 0, 10, 10).kind, "loop");
-  const limits = { ...GPU, maxWorkgroupSize: 128 };
-  const sizes = { batch: 1, m: 64, n: 64, k: 64 };
-  assertEquals(chooseContract(sizes, limits).kind, "loop");
+Deno.test("chooseContract() takes larger tiles for larger products", () => {
+  const choose = (batch: number, m: number, n: number, k: number) => {
+    const strategy = chooseContract({ batch, m, n, k }, GPU);
+    assert(strategy.kind === "tiled", wayName(strategy));
+    return strategy;
+  };
+  const large = choose(1, 4096, 4096, 4096);
+  assertEquals(large.tile, [128, 128]);
+  assertEquals(large.block, [8, 8]);
+  assertEquals(large.parts, 1);
+  assertEquals(choose(1, 300, 64, 1400).tile, [32, 32]);
+  // Tiles that would stick out are narrower; many products need no parts.
+  assertEquals(choose(96, 512, 64, 512).tile, [128, 64]);
+  assertEquals(choose(1, 24, 36864, 216).tile, [32, 128]);
+  assertEquals(choose(1, 36864, 24, 216).tile, [128, 32]);
+});
+
+Deno.test("chooseContract() cuts long sums of few tiles", () => {
+  const sizes = { batch: 1, m: 24, n: 216, k: 9216 };
+  const gradient = chooseContract(sizes, GPU);
+  assert(gradient.kind === "tiled" && gradient.parts > 4);
+  const short = chooseContract({ ...sizes, k: 200 }, GPU);
+  assert(!("parts" in short) || short.parts === 1);
+});
+
+Deno.test("chooseContract() reads a matrix once for a few vectors", () => {
+  for (const few of [2, 4]) {
+    for (const alongN of [false, true]) {
+      const sizes = { batch: 1, m: few, n: 4096, k: 4096, alongN };
+      const chosen = chooseContract(sizes, GPU);
+      assert(chosen.kind === "vector" && !chosen.swap);
+      // Neighbouring invocations read neighbouring numbers.
+      assertEquals(chosen.alongTerms, !alongN);
+      const other = chooseContract(
+        { ...sizes, m: 4096, n: few, alongM: alongN, alongN: false },
+        GPU,
+      );
+      assert(other.kind === "vector" && other.swap);
+    }
+  }
+  const five = { batch: 1, m: 5, n: 4096, k: 4096 };
+  assert(chooseContract(five, GPU).kind !== "vector");
+});
+
+Deno.test("chooseContract() keeps to the loop for what is small, and to the limits", () => {
+  const choose = (
+    [batch, m, n, k]: readonly [number, number, number, number],
+    limits: ShaderLimits = GPU,
+  ) => chooseContract({ batch, m, n, k }, limits);
+  assertEquals(choose([1, 8, 8, 8]).kind, "loop");
+  assertEquals(choose([1, 0, 10, 10]).kind, "loop");
+  assertEquals(choose([1, 10, 10, 0]).kind, "loop");
+  const narrow = choose([1, 512, 512, 512], { ...GPU, maxWorkgroupSize: 64 });
+  assert(narrow.kind === "tiled" && lanesOf(narrow) === 64);
+  for (const maxWorkgroupBytes of [16384, 32768, 49152]) {
+    const chosen = choose([1, 4096, 4096, 4096], { ...GPU, maxWorkgroupBytes });
+    assert(chosen.kind === "tiled");
+    assert(workgroupBytesOf(chosen) <= maxWorkgroupBytes);
+  }
+  const none = { ...GPU, maxWorkgroupBytes: 64 };
+  assertEquals(choose([1, 512, 512, 512], none).kind, "loop");
+});
+
+Deno.test("contractWays() gives each way a name of its own", () => {
+  for (const limits of [GPU, FALLBACK]) {
+    for (const m of [1, 4, 100, 3000]) {
+      const ways = contractWays({ batch: 2, m, n: 3000, k: 5000 }, limits);
+      const names = ways.map(({ strategy }) => wayName(strategy));
+      assertEquals(new Set(names).size, names.length);
+      assert(names.includes("loop"));
+    }
+  }
 });
 
 Deno.test("chooseContract() packs on a processor where that pays", () => {
