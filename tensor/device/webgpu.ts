@@ -60,6 +60,12 @@ export interface WebgpuOptions {
    * @default lowerKernel
    */
   readonly lower?: (kernel: Kernel, limits: ShaderLimits) => Program;
+  /**
+   * What programs are written for, for tests of code for other hardware.
+   *
+   * @default as the adapter is
+   */
+  readonly shader?: Partial<ShaderLimits>;
 }
 
 /**
@@ -97,10 +103,16 @@ export class WebgpuBackend implements Backend {
   #replays = 0;
   #replaysDone = 0;
 
-  #features: Promise<ReadonlySet<string>> | undefined;
-
-  /** Use {@link openWebgpu}. */
-  constructor(opened: OpenAdapter, options: WebgpuOptions) {
+  /**
+   * Use {@link openWebgpu}.
+   *
+   * @param subgroups What enables them, if they work.
+   */
+  constructor(
+    opened: OpenAdapter,
+    options: WebgpuOptions,
+    subgroups?: string,
+  ) {
     const { device, description, isFallback } = opened;
     this.#device = device;
     this.#lower = options.lower ?? lowerKernel;
@@ -128,6 +140,8 @@ export class WebgpuBackend implements Backend {
       maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
       maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
       isFallback,
+      ...subgroups === undefined ? {} : { subgroups },
+      ...options.shader,
     };
     const failures = this.#failures;
     this.lost = device.lost.then(({ reason, message }) => {
@@ -155,10 +169,10 @@ export class WebgpuBackend implements Backend {
     this.#temporaries = new TemporaryPool(this.#pool, this.#textures);
   }
 
-  /** Features that were granted and found to work. */
-  features(): Promise<ReadonlySet<string>> {
+  /** Features that were granted and found to work, and what enables them. */
+  features(): Promise<ReadonlyMap<string, string>> {
     this.#failures.check("features");
-    return this.#features ??= provenFeatures(this.#device);
+    return provenFeatures(this.#device);
   }
 
   allocate(byteLength: number): DeviceBuffer {
@@ -362,7 +376,12 @@ export class WebgpuBackend implements Backend {
 export async function openWebgpu(
   options: WebgpuOptions = {},
 ): Promise<WebgpuBackend> {
-  return new WebgpuBackend(await openAdapter(options.powerPreference), options);
+  const opened = await openAdapter(options.powerPreference);
+  // A processor gains nothing by subgroups.
+  const features = opened.isFallback
+    ? undefined
+    : await provenFeatures(opened.device);
+  return new WebgpuBackend(opened, options, features?.get("subgroups"));
 }
 
 function recordingOf(recording: Recording): WebgpuRecording {

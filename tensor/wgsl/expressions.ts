@@ -21,7 +21,7 @@ export function fromStored(text: string, dtype: DType): string {
 }
 
 /** A test of the bits: a compiler may take `a != a` to be false. */
-function isNaNText(a: string): string {
+export function isNaNText(a: string): string {
   return `((bitcast<u32>(${a}) & 0x7fffffffu) > 0x7f800000u)`;
 }
 

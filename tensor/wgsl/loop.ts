@@ -20,6 +20,7 @@ import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
 import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
 import { type Operand, Shader } from "./shader.ts";
 import { chooseLoop, type LoopStrategy } from "./strategy.ts";
+import { LEAST_SUBGROUP, subgroupCombined } from "./subgroups.ts";
 import { ValueCode } from "./value_code.ts";
 
 type Reduction = Extract<Value, { op: "reduce" }>;
@@ -53,8 +54,7 @@ export function lowerLoop(
   const axes = new Map<Axis, Operand>();
   splitPosition(shader, kernel.rows, row, axes);
   const code = new ValueCode(shader, kernel, axes);
-  const body = new LoopBody(shader, kernel, axes, code, strategy);
-  body.emit();
+  new LoopBody(shader, kernel, axes, code, strategy, limits.subgroups).emit();
   return shader.finish(kernel.name, workgroupSize, workgroups);
 }
 
@@ -64,6 +64,8 @@ class LoopBody {
   readonly #axes: Map<Axis, Operand>;
   readonly #code: ValueCode;
   readonly #strategy: LoopStrategy;
+  /** What enables subgroups, if there are any. */
+  readonly #subgroups: string | undefined;
   /** Workgroup arrays that are declared. */
   readonly #shared: Set<string> = new Set();
 
@@ -73,12 +75,14 @@ class LoopBody {
     axes: Map<Axis, Operand>,
     code: ValueCode,
     strategy: LoopStrategy,
+    subgroups: string | undefined,
   ) {
     this.#shader = shader;
     this.#kernel = kernel;
     this.#axes = axes;
     this.#code = code;
     this.#strategy = strategy;
+    this.#subgroups = subgroups;
   }
 
   emit(): void {
@@ -99,6 +103,7 @@ class LoopBody {
         this.#code.define(id, { text, level: 0 });
       });
     });
+    if (rowStores.length === 0) return;
     if (!perRow) {
       this.#code.stores(rowStores);
       return;
@@ -182,12 +187,28 @@ class LoopBody {
    */
   #share(pass: Pass, totals: readonly string[], set: number): string[] {
     if (totals.length === 0) return [];
+    const subgroups = this.#subgroups;
+    const { workgroupSize } = this.#strategy;
+    const length = subgroups === undefined
+      ? workgroupSize
+      : Math.ceil(workgroupSize / LEAST_SUBGROUP);
     const shared = pass.reductions.map(({ value: { dtype } }, i) => {
       const type = storedTypeOf(dtype);
       const name = `shared_${type}_${set}_${i}`;
-      this.#declare(name, type);
-      this.#shader.line(`${name}[local.x] = ${toStored(totals[i]!, dtype)};`);
+      if (!this.#shared.has(name)) {
+        this.#shared.add(name);
+        this.#shader.global(
+          `var<workgroup> ${name}: array<${type}, ${length}>;`,
+        );
+      }
       return name;
+    });
+    if (subgroups !== undefined) {
+      return this.#combineSubgroups(pass, totals, shared, subgroups);
+    }
+    pass.reductions.forEach(({ value: { dtype } }, i) => {
+      const total = toStored(totals[i]!, dtype);
+      this.#shader.line(`${shared[i]}[local.x] = ${total};`);
     });
     this.#combineShared(pass, shared);
     return pass.reductions.map(({ value: { dtype } }, i) =>
@@ -195,13 +216,46 @@ class LoopBody {
     );
   }
 
-  #declare(name: string, type: string): void {
-    if (this.#shared.has(name)) return;
-    this.#shared.add(name);
-    const { workgroupSize } = this.#strategy;
-    this.#shader.global(
-      `var<workgroup> ${name}: array<${type}, ${workgroupSize}>;`,
+  /** Each subgroup combines its own; all invocations add up the results. */
+  #combineSubgroups(
+    { reductions }: Pass,
+    totals: readonly string[],
+    shared: readonly string[],
+    enable: string,
+  ): string[] {
+    const shader = this.#shader;
+    shader.useSubgroups(enable);
+    const parts = reductions.map(({ value: { reducer, dtype } }, i) => {
+      const part = shader.fresh("part");
+      const combined = subgroupCombined(reducer, totals[i]!, dtype);
+      shader.line(`let ${part} = ${combined};`);
+      return toStored(part, dtype);
+    });
+    shader.block(
+      "if (subgroupLane == 0u)",
+      parts.map((part, i) => `${shared[i]}[local.x / subgroupSize] = ${part};`),
     );
+    shader.line("workgroupBarrier();");
+    const results = reductions.map(({ value: { dtype } }, i) => {
+      const result = shader.fresh("result");
+      const first = fromStored(`${shared[i]}[0]`, dtype);
+      shader.line(`var ${result} = ${first};`);
+      return result;
+    });
+    const other = shader.fresh("other");
+    const { workgroupSize } = this.#strategy;
+    shader.block(
+      `for (var i = 1u; i * subgroupSize < ${workgroupSize}u; i++)`,
+      reductions.flatMap(({ value: { reducer, dtype } }, i) => {
+        const result = results[i]!;
+        const name = `${other}_${i}`;
+        return [
+          `let ${name} = ${fromStored(`${shared[i]}[i]`, dtype)};`,
+          `${result} = ${combined(reducer, result, name, dtype)};`,
+        ];
+      }),
+    );
+    return results;
   }
 
   /** Halves the shares until the first holds all. */

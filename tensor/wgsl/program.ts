@@ -15,6 +15,11 @@ export interface ShaderLimits {
   readonly maxWorkgroups: number;
   /** Whether the adapter is a processor that plays a GPU. */
   readonly isFallback: boolean;
+  /**
+   * What enables subgroups at the head of a program, which may be nothing.
+   * @default undefined: there are none
+   */
+  readonly subgroups?: string;
 }
 
 /** One 32-bit word of the uniform block. */

@@ -37,6 +37,7 @@ export class Shader {
   readonly #wordNames = new Map<string, string>();
   readonly #helpers = new Map<string, string>();
   readonly #globals: string[] = [];
+  #subgroups: string | undefined;
   #names = 0;
 
   /** @param slots What the buffers are; those that code names are bound. */
@@ -176,6 +177,15 @@ export class Shader {
     this.#globals.push(text);
   }
 
+  /**
+   * From now on `subgroupSize` and `subgroupLane` are known.
+   *
+   * @param enable What enables subgroups.
+   */
+  useSubgroups(enable: string): void {
+    this.#subgroups = enable;
+  }
+
   /** The finished program; its body is what the outermost scope holds. */
   finish(
     name: string,
@@ -183,6 +193,17 @@ export class Shader {
     workgroups: readonly [number, number, number],
   ): Dispatch {
     const lines = [...this.#declarations];
+    const parameters = [
+      "@builtin(workgroup_id) group: vec3<u32>",
+      "@builtin(local_invocation_id) local: vec3<u32>",
+    ];
+    if (this.#subgroups !== undefined) {
+      if (this.#subgroups) lines.unshift(this.#subgroups);
+      parameters.push(
+        "@builtin(subgroup_size) subgroupSize: u32",
+        "@builtin(subgroup_invocation_id) subgroupLane: u32",
+      );
+    }
     if (this.#words.length > 0) {
       const fields = this.#words.map((_, word) => `w${word}: u32`);
       lines.push(
@@ -195,8 +216,7 @@ export class Shader {
       ...this.#globals,
       ...this.#helpers.values(),
       `@compute @workgroup_size(${workgroupSize})`,
-      "fn main(@builtin(workgroup_id) group: vec3<u32>, " +
-        "@builtin(local_invocation_id) local: vec3<u32>) {",
+      `fn main(${parameters.join(", ")}) {`,
       ...this.#scopes[0]!.lines.map((line) => `  ${line}`),
       "}",
     );

@@ -7,14 +7,9 @@ import type {
   ScanKernel,
 } from "../../tensor/kernel/kernel.ts";
 import { productOf } from "../../tensor/wgsl/contract.ts";
-import {
-  lowerPacked,
-  type PackedStrategy,
-} from "../../tensor/wgsl/contract_packed.ts";
-import {
-  lowerTiled,
-  type TiledStrategy,
-} from "../../tensor/wgsl/contract_tiled.ts";
+import type { PackedStrategy } from "../../tensor/wgsl/contract_packed.ts";
+import type { TiledStrategy } from "../../tensor/wgsl/contract_tiled.ts";
+import { lowerContract } from "../../tensor/wgsl/lower.ts";
 import { lowerLoop } from "../../tensor/wgsl/loop.ts";
 import type { Program, ShaderLimits } from "../../tensor/wgsl/program.ts";
 import type { LoopStrategy } from "../../tensor/wgsl/strategy.ts";
@@ -194,9 +189,9 @@ gpuTest("webgpu reduces the elements that it overwrites", async () => {
 /** Undefined is the way that is chosen. */
 const CONTRACTS: readonly (TiledStrategy | PackedStrategy | undefined)[] = [
   undefined,
-  { kind: "tiled", tile: 16, parts: 1 },
-  { kind: "tiled", tile: 32, parts: 3 },
-  { kind: "tiled", tile: 64, parts: 1 },
+  { kind: "tiled", tile: [32, 32], block: [4, 4], depth: 8, parts: 1 },
+  { kind: "tiled", tile: [32, 32], block: [4, 4], depth: 8, parts: 3 },
+  { kind: "tiled", tile: [64, 64], block: [8, 8], depth: 4, parts: 1 },
   { kind: "packed", swap: false, rows: 8, columns: 2 },
   { kind: "packed", swap: true, rows: 8, columns: 2, maxTexels: 200 },
 ];
@@ -205,9 +200,7 @@ const CONTRACTS: readonly (TiledStrategy | PackedStrategy | undefined)[] = [
 function only(strategy: TiledStrategy | PackedStrategy) {
   const lower = (kernel: Kernel, limits: ShaderLimits): Program => {
     const product = productOf(kernel as LoopKernel)!;
-    return strategy.kind === "tiled"
-      ? lowerTiled(product, limits, strategy)
-      : lowerPacked(product, limits, strategy);
+    return lowerContract(product, limits, strategy);
   };
   return { lower };
 }

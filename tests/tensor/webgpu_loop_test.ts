@@ -9,8 +9,10 @@ import { lowerLoop } from "../../tensor/wgsl/loop.ts";
 import type { Program, ShaderLimits } from "../../tensor/wgsl/program.ts";
 import type { LoopStrategy } from "../../tensor/wgsl/strategy.ts";
 import { affine, at, KernelBuilder } from "./kernel_builder.ts";
+import type { WebgpuOptions } from "../../tensor/device/webgpu.ts";
 import {
   checkKernel,
+  enableSubgroups,
   EXACT,
   gpuTest,
   POINTWISE,
@@ -19,14 +21,22 @@ import {
   withGpu,
 } from "./webgpu_test_device.ts";
 
-const STRATEGIES: readonly LoopStrategy[] = [
+const subgroups = await enableSubgroups();
+
+/** One way only; with subgroups where there are any, and without. */
+const WAYS: readonly WebgpuOptions[] = ([
   { kind: "invocation", workgroupSize: 64 },
   { kind: "workgroup", workgroupSize: 32 },
   { kind: "workgroup", workgroupSize: 256 },
-];
+] as const).flatMap((strategy) => {
+  const way = only(strategy);
+  return strategy.kind === "workgroup" && subgroups !== undefined
+    ? [way, { ...way, shader: { subgroups } }]
+    : [way];
+});
 
 /** Runs loop kernels in one way only. */
-function only(strategy: LoopStrategy) {
+function only(strategy: LoopStrategy): WebgpuOptions {
   const lower = (kernel: Kernel, limits: ShaderLimits): Program => ({
     dispatches: [lowerLoop(kernel as LoopKernel, limits, strategy)],
     temporaries: [],
@@ -200,7 +210,7 @@ gpuTest(
       ["max", "bool"],
       ["min", "bool"],
     ];
-    for (const strategy of STRATEGIES) {
+    for (const way of WAYS) {
       await withGpu(async (gpu) => {
         for (const [reducer, dtype] of cases) {
           const kernel = reduceKernel(reducer, dtype, 5, 67);
@@ -208,13 +218,13 @@ gpuTest(
           const input = randomBuffer(dtype, 5 * 67, 4, scale);
           await checkKernel(gpu, kernel, [input], sumTolerance(67));
         }
-      }, only(strategy));
+      }, way);
     }
   },
 );
 
 gpuTest("webgpu reduces rows of 0, 1 and one past a workgroup", async () => {
-  for (const strategy of STRATEGIES) {
+  for (const way of WAYS) {
     await withGpu(async (gpu) => {
       for (const cols of [0, 1, 31, 33, 257]) {
         for (const rows of [1, 3, 65]) {
@@ -225,12 +235,12 @@ gpuTest("webgpu reduces rows of 0, 1 and one past a workgroup", async () => {
       }
       const kernel = reduceKernel("prod", "int32", 3, 0);
       await checkKernel(gpu, kernel, [new Int32Array()]);
-    }, only(strategy));
+    }, way);
   }
 });
 
 gpuTest("webgpu gives NaN where a maximum or minimum meets one", async () => {
-  for (const strategy of STRATEGIES) {
+  for (const way of WAYS) {
     await withGpu(async (gpu) => {
       for (const reducer of ["max", "min"] as const) {
         const kernel = reduceKernel(reducer, "float32", 4, 70);
@@ -241,12 +251,12 @@ gpuTest("webgpu gives NaN where a maximum or minimum meets one", async () => {
         input[210 + 1] = -Infinity;
         await checkKernel(gpu, kernel, [input], EXACT);
       }
-    }, only(strategy));
+    }, way);
   }
 });
 
 gpuTest("webgpu runs several passes, each with its stores", async () => {
-  for (const strategy of STRATEGIES) {
+  for (const way of WAYS) {
     await withGpu(async (gpu) => {
       for (
         const [rows, cols] of [[1, 1], [3, 7], [7, 300], [65, 33]] as const
@@ -255,12 +265,12 @@ gpuTest("webgpu runs several passes, each with its stores", async () => {
         const input = randomBuffer("float32", rows * cols, 5, 10);
         await checkKernel(gpu, kernel, [input], POINTWISE);
       }
-    }, only(strategy));
+    }, way);
   }
 });
 
 gpuTest("webgpu reduces several axes at several places at once", async () => {
-  for (const strategy of STRATEGIES) {
+  for (const way of WAYS) {
     await withGpu(async (gpu) => {
       const builder = new KernelBuilder();
       const [n, c] = [builder.row(5), builder.row(3)];
@@ -283,12 +293,12 @@ gpuTest("webgpu reduces several axes at several places at once", async () => {
         randomBuffer("float32", 5 * 3 * 7 * 11),
         randomBuffer("float32", 3, 2),
       ], sumTolerance(77));
-    }, only(strategy));
+    }, way);
   }
 });
 
 gpuTest("webgpu reduces what does not depend on the columns", async () => {
-  for (const strategy of STRATEGIES) {
+  for (const way of WAYS) {
     await withGpu(async (gpu) => {
       const builder = new KernelBuilder();
       const [i, j] = [builder.row(3), builder.col(37)];
@@ -305,7 +315,7 @@ gpuTest("webgpu reduces what does not depend on the columns", async () => {
       await checkKernel(gpu, builder.build("constant in columns"), [
         randomBuffer("float32", 3),
       ], sumTolerance(37));
-    }, only(strategy));
+    }, way);
   }
 });
 

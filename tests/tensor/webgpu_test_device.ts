@@ -28,6 +28,17 @@ export function gpuTest(
   Deno.test({ name, ignore, fn: test });
 }
 
+/** What enables subgroups on the GPU of the tests, if they work there. */
+export async function enableSubgroups(): Promise<string | undefined> {
+  if (!hasAdapter) return undefined;
+  const gpu = await openWebgpu();
+  try {
+    return (await gpu.features()).get("subgroups");
+  } finally {
+    gpu.close();
+  }
+}
+
 /** Opens a device, gives it to the function, closes it. */
 export async function withGpu(
   use: (gpu: WebgpuBackend) => void | Promise<void>,
