@@ -14,9 +14,10 @@ import { requireNoTrace } from "./graph/trace.ts";
 import { nodeOf, type Tensor } from "./tensor.ts";
 
 /** Computes tensors in one go, without reading them; opens a device if need be. */
-export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+export function realize(...tensors: readonly Tensor[]): Promise<void> {
   requireNoTrace("realize");
-  computeNow(await ensureDevice(), tensors.map(nodeOf));
+  return ensureDevice()
+    .then((device) => computeNow(device, tensors.map(nodeOf)));
 }
 
 /**

@@ -133,6 +133,7 @@ export class Tensor {
           "take stopGradient(x)",
       );
     }
+    trace.guard(() => variables.has(this.#shown));
     const { shape, dtype } = before;
     const inside = placeholder(shape, dtype, isVariable, () => this.#shown);
     if (isVariable) variables.set(inside, this);
@@ -240,11 +241,18 @@ export class Tensor {
    * Makes it a variable: from now on `backward()` leaves its gradient in `grad`.
    *
    * @throws {TypeError} If it is not float32.
+   * @throws {Error} In a compiled function, if the tensor is from outside.
    */
   asVariable(): this {
     if (this.dtype !== "float32") {
       throw new TypeError(
         `asVariable: only float32 has gradients: got ${this.dtype}`,
+      );
+    }
+    if (currentTrace() !== this.#home && !this.isVariable) {
+      throw new Error(
+        "asVariable: a compiled function makes a tensor from outside of it a " +
+          "variable: do that before the function is called",
       );
     }
     this.#become(this.#node);
@@ -358,8 +366,14 @@ export class Tensor {
    * @returns A new Float32Array, Int32Array, Uint32Array, or for bool a
    * Uint8Array of 0 and 1.
    */
-  async data(): Promise<TensorData> {
+  data(): Promise<TensorData> {
     requireNoTrace("data");
+    return this.#read();
+  }
+
+  // Apart from what is public: that refuses at once, not by a rejection which
+  // nobody may wait for.
+  async #read(): Promise<TensorData> {
     const node = this.#node;
     const given = hostValues(node);
     if (given !== undefined) return given;
@@ -373,7 +387,12 @@ export class Tensor {
    * @returns A number; 0 or 1 for a bool.
    * @throws {RangeError} If there is not exactly one element.
    */
-  async item(): Promise<number> {
+  item(): Promise<number> {
+    requireNoTrace("item");
+    return this.#item();
+  }
+
+  async #item(): Promise<number> {
     if (this.size !== 1) {
       throw new RangeError(
         `item: not a single element: got shape ${
@@ -381,25 +400,29 @@ export class Tensor {
         }: use data()`,
       );
     }
-    return (await this.data())[0]!;
+    return (await this.#read())[0]!;
   }
 
   /** The values as nested arrays; a number for a scalar, booleans for bool. */
-  async toArray(): Promise<NestedArray> {
-    return nest(await this.data(), this.shape, this.dtype);
+  toArray(): Promise<NestedArray> {
+    requireNoTrace("toArray");
+    return this.#read().then((data) => nest(data, this.shape, this.dtype));
   }
 
   /** The values as text, as NumPy prints them. */
-  async show(): Promise<string> {
-    return formatValues(await this.data(), this.shape, this.dtype);
+  show(): Promise<string> {
+    requireNoTrace("show");
+    const { shape, dtype } = this;
+    return this.#read().then((data) => formatValues(data, shape, dtype));
   }
 
   /** Computes the values without reading them. */
-  async realize(): Promise<this> {
+  realize(): Promise<this> {
     requireNoTrace("realize");
-    const device = await ensureDevice();
-    computeNow(device, [this.#node]);
-    return this;
+    return ensureDevice().then((device) => {
+      computeNow(device, [this.#node]);
+      return this;
+    });
   }
 
   /**

@@ -160,7 +160,7 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
     const device = activeDevice();
     // In another trace it is a part of that; without a device all is lazy.
     if (currentTrace() !== undefined || device === undefined) return f(...args);
-    const structure = structureOf(args, "the arguments");
+    const structure = argumentsOf(args);
     settle(device);
     const entry = cache.entryFor(device, structure);
     return entry.run(structure.tensors) as Result;
@@ -181,19 +181,36 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
     profile: {
       value: async (...args: Args) => {
         const { replay } = cache.opened("profile", args);
-        const nodes = structureOf(args, "the arguments").tensors.map(nodeOf);
+        const nodes = argumentsOf(args).tensors.map(nodeOf);
         return new Profile(cache.name, await profileReplay(replay, nodes));
       },
     },
     verify: {
       value: async (...args: Args) => {
         const { replay } = cache.opened("verify", args);
-        const nodes = structureOf(args, "the arguments").tensors.map(nodeOf);
+        const nodes = argumentsOf(args).tensors.map(nodeOf);
         return await verifyReplay(replay, nodes, options.tolerance ?? {});
       },
     },
     dispose: { value: () => cache.clear() },
   }) as Compiled<Args, Result>;
+}
+
+/**
+ * Takes arguments apart.
+ *
+ * @throws {TypeError} If one is no tensor, or would lose its gradient.
+ */
+function argumentsOf(args: unknown): Structure {
+  const structure = structureOf(args, "the arguments");
+  if (isGradEnabled() && structure.tensors.some((x) => x.requiresGrad)) {
+    throw new TypeError(
+      "compile: an argument is a variable, or was made from variables: " +
+        "gradients would not reach them: use variables in the function " +
+        "without passing them, or pass stopGradient(x)",
+    );
+  }
+  return structure;
 }
 
 /** The traces of one function. */
@@ -205,7 +222,7 @@ class Cache {
   readonly #nanWatch: boolean;
   /** The one used last is at the end. */
   #entries: { readonly key: string; readonly entry: Entry }[] = [];
-  #shapes = new Set<string>();
+  #shapes: Set<string> | undefined = new Set();
 
   constructor(f: TreeFunction, options: CompileOptions) {
     const { maxTraces = 8, name, nanWatch = false } = options;
@@ -246,7 +263,7 @@ class Cache {
       );
     }
     settle(device);
-    return this.entryFor(device, structureOf(args, "the arguments"));
+    return this.entryFor(device, argumentsOf(args));
   }
 
   clear(): void {
@@ -258,8 +275,9 @@ class Cache {
     const traced = traceOf(this.#f, args);
     const entry = new Entry(device, traced, this.#nanWatch);
     this.traces++;
-    this.#shapes.add(key);
-    if (this.#shapes.size === MANY_TRACES) {
+    this.#shapes?.add(key);
+    if (this.#shapes?.size === MANY_TRACES) {
+      this.#shapes = undefined; // Told once.
       warn(
         `compile: ${this.name} has been traced for ${MANY_TRACES} shapes, and ` +
           "each costs a trace: pad batches to one shape, or drop the last one",

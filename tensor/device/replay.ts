@@ -11,7 +11,12 @@ import type { Signature } from "../kernel/program.ts";
 import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
 import { sizeOf } from "../shape.ts";
 import type { DeviceBuffer, Recording } from "./device.ts";
-import { type Device, DeviceStorage, HostStorage } from "./runtime.ts";
+import {
+  type Device,
+  DeviceStorage,
+  freeNode,
+  HostStorage,
+} from "./runtime.ts";
 
 /** What a graph is made into a replay of. */
 export interface ReplaySource {
@@ -273,8 +278,17 @@ export class Replay {
     return this.#device;
   }
 
-  /** Gives the memory back. */
+  /** Gives the memory back; it cannot run any more. */
   dispose(): void {
+    this.#release();
+    for (const source of this.#source.signature.sources) {
+      // Made while the function was traced: nobody else has it.
+      if (!(source.storage instanceof Placeholder)) freeNode(source);
+    }
+  }
+
+  /** Gives back what runs have taken. */
+  #release(): void {
     const { backend, closed } = this.#device;
     if (closed) return;
     if (this.#recording) backend.discard(this.#recording);
@@ -292,22 +306,22 @@ export class Replay {
       for (const size of plan.blocks) {
         this.#blocks.push(backend.allocate(bytesOf(size)));
       }
+      plan.places.forEach((place, number) => {
+        if (place.kind === "block") {
+          this.#buffers[number] = this.#blocks[place.block]!;
+        }
+      });
+      return backend.record(
+        plan.steps.map(({ kernel, buffers, params }) => ({
+          executable: backend.prepare(kernel),
+          buffers,
+          params,
+        })),
+      );
     } catch (error) {
-      this.dispose();
+      this.#release();
       throw error;
     }
-    plan.places.forEach((place, number) => {
-      if (place.kind === "block") {
-        this.#buffers[number] = this.#blocks[place.block]!;
-      }
-    });
-    return backend.record(
-      plan.steps.map(({ kernel, buffers, params }) => ({
-        executable: backend.prepare(kernel),
-        buffers,
-        params,
-      })),
-    );
   }
 
   /**

@@ -9,6 +9,7 @@ import {
 } from "../graph/node.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { nodeOf, requireTensor, Tensor } from "../tensor.ts";
+import { KeyTape } from "./_key_tape.ts";
 import { requireType } from "./_operands.ts";
 
 /** The same values; no gradient flows back through them. */
@@ -176,13 +177,15 @@ export function checkpoint(
   return (...inputs) => {
     if (!isGradEnabled()) return f(...inputs);
     const given = inputs.map(nodeOf);
-    const { starts, result } = runApart(f, given);
+    // What it draws at random, it draws again.
+    const tape = new KeyTape();
+    const { starts, result } = tape.run(() => runApart(f, given));
     const closedOver = topological([result], isLeaf)
       .filter((node) => isLeaf(node) && node.needsGrad)
       .filter((node) => !starts.includes(node));
     return new Tensor(
       customNode(result, [...given, ...closedOver], (gradient) => {
-        const again = withGrad(() => runApart(f, given));
+        const again = tape.run(() => withGrad(() => runApart(f, given)));
         const targets = [...again.starts, ...closedOver];
         return gradients([again.result], [gradient], targets);
       }),

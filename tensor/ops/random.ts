@@ -12,6 +12,7 @@ import { currentTrace, requireNoTrace } from "../graph/trace.ts";
 import { hostScalar, onEachRun } from "../host.ts";
 import { nodeOf, Tensor } from "../tensor.ts";
 import { threefry } from "../threefry.ts";
+import { KeyTape } from "./_key_tape.ts";
 import { like } from "./_operands.ts";
 
 /** The words of a key as scalars of a graph. */
@@ -98,6 +99,8 @@ export function randomKey(seed: number): RandomKey {
 export class Generator {
   #key: RandomKey;
   #count = 0;
+  /** One that a compiled function makes begins anew in each run. */
+  readonly #home = currentTrace();
 
   /** Starts a sequence. */
   constructor(seed: number) {
@@ -106,7 +109,12 @@ export class Generator {
 
   /** The next key; a compiled function draws another one in each run. */
   next(): RandomKey {
-    return new RandomKey(() => this.#key.fold(this.#count++).words);
+    return KeyTape.next(() => {
+      const draw = () => this.#key.fold(this.#count++);
+      const trace = currentTrace();
+      if (trace === this.#home) return draw();
+      return new RandomKey(() => draw().words);
+    });
   }
 
   /** Where the sequence is. */
