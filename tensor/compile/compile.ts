@@ -1,6 +1,7 @@
 import type { ReplayMemory } from "../device/replay.ts";
 import { activeDevice, settle } from "../device/session.ts";
 import type { Device } from "../device/runtime.ts";
+import type { TuningReport } from "../device/tuning.ts";
 import { isGradEnabled } from "../graph/node.ts";
 import { currentTrace, requireNoTrace } from "../graph/trace.ts";
 import {
@@ -25,6 +26,12 @@ export type {
   Tolerance,
 } from "../device/inspect.ts";
 export { Profile } from "./report.ts";
+export type {
+  TriedWay,
+  TunedKernel,
+  Tuning,
+  TuningReport,
+} from "../device/tuning.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {
@@ -90,6 +97,16 @@ export interface Compiled<Args extends readonly unknown[], Result> {
    * @throws {Error} If no device is open.
    */
   verify(...args: Args): Promise<Difference | undefined>;
+  /**
+   * Times the ways to run each kernel of a run that has several, on memory of
+   * its own, and takes the fastest from then on: here, and in whatever is
+   * planned later. `device.tuning` holds them, to be stored and set again. A
+   * device with one way for each kernel, as `wasm`, says so in the report. Sums
+   * may be added up in another order afterwards.
+   *
+   * @throws {Error} If no device is open.
+   */
+  tune(...args: Args): Promise<TuningReport>;
   /** Gives back the memory of all traces; the next call traces again. */
   dispose(): void;
   /** How often the function has been traced. */
@@ -190,6 +207,15 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
         const { replay } = cache.opened("verify", args);
         const nodes = argumentsOf(args).tensors.map(nodeOf);
         return await verifyReplay(replay, nodes, options.tolerance ?? {});
+      },
+    },
+    tune: {
+      value: async (...args: Args) => {
+        const { device, replay } = cache.opened("tune", args);
+        const kernels = replay.plan.steps.map(({ kernel }) => kernel);
+        const report = await device.tune(kernels);
+        replay.refresh();
+        return report;
       },
     },
     dispose: { value: () => cache.clear() },

@@ -7,6 +7,7 @@
 import type { DType } from "../dtype.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Shape } from "../shape.ts";
+import type { TunedKernel, Tuning } from "./tuning.ts";
 
 /** Names a device: a GPU through WebGPU, or WebAssembly on the processor. */
 export type DeviceName = "webgpu" | "wasm";
@@ -51,6 +52,13 @@ export interface Device extends Disposable {
   readonly adapter: string;
   /** Resolves with the reason if the device is lost; never rejects. */
   readonly lost: Promise<string>;
+  /**
+   * The fastest ways to run kernels, as a compiled function's `tune` found them
+   * on this adapter, beside what was set: to be stored as JSON and set again.
+   * What is set serves whatever is planned from then on; ways of other adapters
+   * are kept but have no effect.
+   */
+  tuning: Tuning;
   /** Counts of buffers and bytes. */
   memory(): DeviceMemory;
   /**
@@ -145,6 +153,17 @@ export interface Backend {
   read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer>;
   /** The same at once, where that is possible without waiting for a driver. */
   readSync?(buffer: DeviceBuffer, byteLength: number): ArrayBuffer;
+  /**
+   * Times the ways to run kernels on this adapter, where kernels have several;
+   * the fastest are not used until they are set. Without it there is one way
+   * for each kernel.
+   */
+  tune?(kernels: readonly Kernel[]): Promise<TunedKernel[]>;
+  /**
+   * Names of ways by the keys of kernels, for what is made ready from now on;
+   * unknown names have no effect.
+   */
+  ways?: Readonly<Record<string, string>>;
   /** Generates and compiles code; the same kernel again costs little. */
   prepare(kernel: Kernel): Executable;
   /**

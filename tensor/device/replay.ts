@@ -278,6 +278,11 @@ export class Replay {
     return this.#device;
   }
 
+  /** The next run makes the kernels ready anew, in the ways then chosen. */
+  refresh(): void {
+    this.#release();
+  }
+
   /** Gives the memory back; it cannot run any more. */
   dispose(): void {
     this.#release();

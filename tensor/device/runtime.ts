@@ -19,6 +19,7 @@ import {
   type PlanOptions,
 } from "../kernel/plan.ts";
 import { type Signature, signatureOf } from "../kernel/program.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import type {
   Backend,
@@ -30,6 +31,12 @@ import type {
   Leak,
 } from "./device.ts";
 import { LeakReport, type Lost, lostIf } from "./leaks.ts";
+import {
+  checkedTuning,
+  type Tuning,
+  type TuningReport,
+  withWays,
+} from "./tuning.ts";
 
 /** Values on the host that no device has yet, as 32-bit words. */
 export class HostStorage implements Storage {
@@ -179,6 +186,7 @@ export class Device implements PublicDevice {
   readonly #planning: PlanningOptions;
   readonly #plans = new Map<string, PreparedPlan>();
   readonly #leaks = new LeakReport();
+  #tuning: Tuning = {};
 
   /** Wraps what runs the kernels. */
   constructor(backend: Backend, planning: PlanningOptions = {}) {
@@ -199,6 +207,37 @@ export class Device implements PublicDevice {
   /** Resolves with the reason if the device is lost; never rejects. */
   get lost(): Promise<string> {
     return this.backend.lost;
+  }
+
+  /** The fastest ways to run kernels, as far as they were found. */
+  get tuning(): Tuning {
+    return this.#tuning;
+  }
+
+  /** Sets them, for what is planned from now on. */
+  set tuning(tuning: Tuning) {
+    this.#tuning = checkedTuning(tuning);
+    const { backend } = this;
+    if (!backend.tune) return;
+    backend.ways = this.#tuning[this.adapter] ?? {};
+    // They hold what was made ready before.
+    this.#plans.clear();
+  }
+
+  /** Finds the fastest ways to run kernels. */
+  async tune(kernels: readonly Kernel[]): Promise<TuningReport> {
+    const { adapter, backend } = this;
+    if (!backend.tune) {
+      const reason = `${this.name} has one way to run each kernel`;
+      return { adapter, kernels: [], reason };
+    }
+    const tuned = await backend.tune(kernels);
+    if (tuned.length === 0) {
+      return { adapter, kernels: [], reason: "no kernel has several ways" };
+    }
+    const ways = Object.fromEntries(tuned.map(({ key, way }) => [key, way]));
+    this.tuning = withWays(this.#tuning, adapter, ways);
+    return { adapter, kernels: tuned };
   }
 
   /** Memory in use. */

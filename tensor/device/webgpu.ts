@@ -6,7 +6,7 @@
 
 import type { Kernel } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernel.ts";
-import { lowerKernel } from "../wgsl/lower.ts";
+import { lowerKernel, waysOf } from "../wgsl/lower.ts";
 import type { Program, ShaderLimits } from "../wgsl/program.ts";
 import type {
   Backend,
@@ -18,6 +18,7 @@ import type {
   RecordedRun,
   Recording,
 } from "./device.ts";
+import { type TunedKernel, tuningKey } from "./tuning.ts";
 import { type OpenAdapter, openAdapter } from "./webgpu_adapter.ts";
 import { BufferPool, ownBlock, ownBuffer } from "./webgpu_buffers.ts";
 import { forgetOldest } from "./webgpu_cache.ts";
@@ -35,6 +36,7 @@ import { type Bindable, Recorder } from "./webgpu_recorder.ts";
 import { WebgpuRecording } from "./webgpu_recording.ts";
 import { TemporaryPool } from "./webgpu_temporaries.ts";
 import { TexturePool } from "./webgpu_textures.ts";
+import { timePrograms } from "./webgpu_tune.ts";
 
 export { DeviceLostError } from "./webgpu_errors.ts";
 
@@ -91,7 +93,9 @@ export class WebgpuBackend implements Backend {
   readonly isFallback: boolean;
   readonly #device: GPUDevice;
   readonly #shaderLimits: ShaderLimits;
-  readonly #lower: (kernel: Kernel, limits: ShaderLimits) => Program;
+  readonly #lower:
+    | ((kernel: Kernel, limits: ShaderLimits) => Program)
+    | undefined;
   readonly #failures: Failures = new Failures();
   readonly #pool: BufferPool;
   readonly #textures: TexturePool;
@@ -100,6 +104,7 @@ export class WebgpuBackend implements Backend {
   readonly #temporaries: TemporaryPool;
   readonly #idle: Idle;
   readonly #executables: Map<string, WebgpuExecutable> = new Map();
+  #ways: Readonly<Record<string, string>> = {};
   #replays = 0;
   #replaysDone = 0;
 
@@ -115,7 +120,7 @@ export class WebgpuBackend implements Backend {
   ) {
     const { device, description, isFallback } = opened;
     this.#device = device;
-    this.#lower = options.lower ?? lowerKernel;
+    this.#lower = options.lower;
     this.adapter = description;
     this.isFallback = isFallback;
     const { limits } = device;
@@ -248,15 +253,58 @@ export class WebgpuBackend implements Backend {
     const key = kernelKey(kernel);
     let executable = this.#executables.get(key);
     if (!executable) {
-      const program = this.#lower(kernel, this.#shaderLimits);
-      const pipelines = program.dispatches.map((dispatch) =>
-        this.#pipelines.get(dispatch)
-      );
-      executable = new WebgpuExecutable(kernel, program, pipelines);
+      executable = this.#make(kernel, this.#ways[tuningKey(kernel)]);
       forgetOldest(this.#executables, MOST_PROGRAMS);
       this.#executables.set(key, executable);
     }
     return executable;
+  }
+
+  get ways(): Readonly<Record<string, string>> {
+    return this.#ways;
+  }
+
+  set ways(ways: Readonly<Record<string, string>>) {
+    this.#ways = ways;
+    this.#executables.clear();
+  }
+
+  async tune(kernels: readonly Kernel[]): Promise<TunedKernel[]> {
+    const tuned = new Map<string, TunedKernel>();
+    for (const kernel of kernels) {
+      const key = tuningKey(kernel);
+      if (tuned.has(key) || this.#lower) continue;
+      const ways = waysOf(kernel, this.#shaderLimits);
+      if (ways.length < 2) continue;
+      this.#failures.check("tune");
+      const times = await timePrograms(
+        this,
+        kernel,
+        ways.map((way) => this.#make(kernel, way)),
+        (recording, repeats) =>
+          timeRuns(
+            this.#device,
+            this.#idle,
+            recordingOf(recording),
+            repeats,
+          ),
+      );
+      const tried = ways.map((way, at) => ({ way, ms: times[at]! }));
+      const best = tried.reduce((a, b) => b.ms < a.ms ? b : a);
+      tuned.set(key, { key, name: kernel.name, way: best.way, tried });
+    }
+    this.#failures.check("tune");
+    return [...tuned.values()];
+  }
+
+  #make(kernel: Kernel, way: string | undefined): WebgpuExecutable {
+    const program = this.#lower
+      ? this.#lower(kernel, this.#shaderLimits)
+      : lowerKernel(kernel, this.#shaderLimits, way);
+    const pipelines = program.dispatches.map((dispatch) =>
+      this.#pipelines.get(dispatch)
+    );
+    return new WebgpuExecutable(kernel, program, pipelines);
   }
 
   run(

@@ -16,11 +16,16 @@ const MOST_TIMED = 1024;
 /** The feature by which the GPU itself tells the time. */
 export const TIMESTAMPS: GPUFeatureName = "timestamp-query";
 
-/** Milliseconds of each run of a recording whose buffers are bound. */
+/**
+ * Milliseconds of each run of a recording whose buffers are bound.
+ *
+ * @param repeats Times that each run is done in one timing.
+ */
 export async function timeRuns(
   device: GPUDevice,
   idle: Idle,
   recording: WebgpuRecording,
+  repeats: number = 1,
 ): Promise<number[]> {
   const count = recording.runs.length;
   const runs = [...recording.runs.keys()].filter((run) =>
@@ -32,7 +37,7 @@ export async function timeRuns(
     if (device.features.has(TIMESTAMPS)) {
       for (let first = 0; first < runs.length; first += MOST_TIMED) {
         const part = runs.slice(first, first + MOST_TIMED);
-        const found = await timeByQueries(device, recording, part);
+        const found = await timeByQueries(device, recording, part, repeats);
         part.forEach((run, at) => times[run] = found[at]!);
       }
     } else {
@@ -40,7 +45,7 @@ export async function timeRuns(
       const nothing = await timeByClock(device, idle, () => {});
       for (const run of runs) {
         const time = await timeByClock(device, idle, (pass) => {
-          recording.encodeRun(pass, run);
+          for (let i = 0; i < repeats; i++) recording.encodeRun(pass, run);
         });
         times[run] = Math.max(0, time - nothing);
       }
@@ -49,7 +54,7 @@ export async function timeRuns(
   }
   return Array.from(
     { length: count },
-    (_, run) => median(rounds.map((times) => times[run]!)),
+    (_, run) => median(rounds.map((times) => times[run]! / repeats)),
   );
 }
 
@@ -61,6 +66,7 @@ async function timeByQueries(
   device: GPUDevice,
   recording: WebgpuRecording,
   runs: readonly number[],
+  repeats: number,
 ): Promise<number[]> {
   const passes = [...runs, ...Array<undefined>(EMPTY_PASSES)];
   const count = passes.length * 2;
@@ -84,7 +90,9 @@ async function timeByQueries(
           endOfPassWriteIndex: at * 2 + 1,
         },
       });
-      if (run !== undefined) recording.encodeRun(pass, run);
+      if (run !== undefined) {
+        for (let i = 0; i < repeats; i++) recording.encodeRun(pass, run);
+      }
       pass.end();
     });
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);

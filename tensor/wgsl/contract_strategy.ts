@@ -57,6 +57,31 @@ export function contractWays(
   return ways.sort((a, b) => a.time - b.time);
 }
 
+/** Ways worth a trial, and by how much one may be expected to be slower. */
+const MOST_TRIED = 8;
+const MOST_SLOWER = 4;
+/** Of ways that differ only in the parts of sums. */
+const MOST_ALIKE = 2;
+
+/**
+ * The ways that may turn out to be the fastest, the expected one first: of
+ * those that differ in the parts of sums alone, a few.
+ */
+export function waysToTry(
+  sizes: ContractSizes,
+  limits: ShaderLimits,
+): ContractStrategy[] {
+  const ways = contractWays(sizes, limits);
+  const least = ways[0]!.time;
+  const alike = new Map<string, number>();
+  return ways.filter(({ strategy, time }) => {
+    const family = wayName(strategy).replace(/ \/ \d+$/, "");
+    const count = alike.get(family) ?? 0;
+    alike.set(family, count + 1);
+    return count < MOST_ALIKE && time <= least * MOST_SLOWER;
+  }).slice(0, MOST_TRIED).map(({ strategy }) => strategy);
+}
+
 /** A name that says all of a strategy, on one device for one product. */
 export function wayName(strategy: ContractStrategy): string {
   switch (strategy.kind) {

@@ -11,6 +11,7 @@ import {
   type ContractStrategy,
   contractWays,
   wayName,
+  waysToTry,
 } from "./contract_strategy.ts";
 import { lowerTiled } from "./contract_tiled.ts";
 import { lowerVector } from "./contract_vector.ts";
@@ -25,8 +26,8 @@ import { lowerSort } from "./sort.ts";
 /**
  * The programs that run a kernel within the limits.
  *
- * @param way How, if it is a matrix product and {@link waysOf} names the way;
- * else the one that is expected to be the fastest.
+ * @param way How, if it is a matrix product and has a way of this name: see
+ * {@link waysOf}; else the one that is expected to be the fastest.
  */
 export function lowerKernel(
   kernel: Kernel,
@@ -56,15 +57,13 @@ function isEmpty(kernel: Kernel): boolean {
 }
 
 /**
- * The names of the ways to run a kernel, the one that is expected to be the
- * fastest first: none where there is nothing to choose.
+ * The names of the ways to run a kernel that may be the fastest, the expected
+ * one first: none where there is nothing to choose.
  */
 export function waysOf(kernel: Kernel, limits: ShaderLimits): string[] {
   if (kernel.kind !== "loop" || isEmpty(kernel)) return [];
   const product = productOf(kernel);
-  if (!product) return [];
-  return contractWays(product.sizes, limits)
-    .map(({ strategy }) => wayName(strategy));
+  return product ? waysToTry(product.sizes, limits).map(wayName) : [];
 }
 
 function lowerRows(
