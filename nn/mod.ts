@@ -1,5 +1,5 @@
 /**
- * Layers, optimizers, schedules and checkpoints.
+ * Layers, optimizers, schedules, checkpoints and the loop that trains.
  *
  * @example A network learns the parity of two bits
  * ```ts
@@ -97,3 +97,26 @@ export {
 export * from "./safetensors/read.ts";
 export * from "./safetensors/write.ts";
 export * from "./checkpoint/checkpoint.ts";
+export { fit } from "./fit/fit.ts";
+export { evaluate } from "./fit/evaluate.ts";
+export type {
+  BatchLoader,
+  BestEpoch,
+  EarlyStoppingOptions,
+  EarlyStoppingState,
+  EvaluateOptions,
+  FitAnswer,
+  FitCallbacks,
+  FitCheckpointOptions,
+  FitEpoch,
+  FitEvaluation,
+  FitEvaluationOptions,
+  FitOptions,
+  FitResult,
+  FitState,
+  FitStep,
+  Metrics,
+  MetricsState,
+  Step,
+  StepOutput,
+} from "./fit/options.ts";

@@ -67,6 +67,11 @@ export interface Device extends Disposable {
    * likes. A `Scope` around a training step frees them at its end instead.
    */
   leaks(): Leak[];
+  /**
+   * Resolves when fewer than three runs of compiled functions are under way: a
+   * loop that awaits it never runs far ahead of the device.
+   */
+  ready(): Promise<void>;
   /** Resolves when all work is done. */
   finish(): Promise<void>;
   /** Frees everything and ends the device's threads; its tensors are gone. */

@@ -285,6 +285,11 @@ export class Device implements PublicDevice {
     this.close();
   }
 
+  /** Resolves when fewer than three runs of compiled functions are under way. */
+  ready(): Promise<void> {
+    return this.backend.ready();
+  }
+
   /** Resolves when all work is done. */
   finish(): Promise<void> {
     return this.backend.finish();
