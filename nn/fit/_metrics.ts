@@ -97,6 +97,7 @@ export class RunningMetrics {
 
   /** Begins anew, with the same names. */
   reset(): void {
+    if (this.#names.length === 0) return;
     this.#sums.assign(zeros([this.#names.length]));
     this.#excess.assign(zeros([this.#names.length]));
     this.#weights.fill(0);

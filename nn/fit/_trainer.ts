@@ -46,6 +46,8 @@ export class Trainer<Batch, EvaluationBatch> {
   #epoch = 0;
   #epochSteps = 0;
   #totalSteps = 0;
+  /** Whether all steps of the epoch at work are done. */
+  #trained = false;
   /** Seconds before this run was resumed, and when that was. */
   #secondsBefore = 0;
   #begun = performance.now();
@@ -140,19 +142,20 @@ export class Trainer<Batch, EvaluationBatch> {
     const { signal, checkpoint } = this.#options;
     const everySteps = checkpoint?.everySteps ?? Infinity;
     let gaveNone = false;
-    while (this.#epochSteps < this.#stepsPerEpoch) {
+    while (!this.#trained) {
       const next = await this.#batches.next();
       if (next === undefined) {
         if (gaveNone || this.#epochSteps === 0 && !this.#hasTurned()) {
           throw emptyLoader("fit");
         }
-        if (this.#stepsPerEpoch === Infinity) break;
+        this.#trained = this.#stepsPerEpoch === Infinity;
         gaveNone = true;
         continue;
       }
       gaveNone = false;
+      this.#trained = this.#epochSteps + 1 === this.#stepsPerEpoch;
       // The loader works on the next one while the device has this one.
-      if (this.#epochSteps + 1 < this.#stepsPerEpoch) this.#batches.prefetch();
+      if (!this.#trained) this.#batches.prefetch();
       this.#takeStep(next.batch);
       this.#readIfDue();
       const stop = await this.#tell((callbacks) =>
@@ -198,6 +201,7 @@ export class Trainer<Batch, EvaluationBatch> {
     // At once, so that a checkpoint is of before all of this, or of after.
     const epoch = ++this.#epoch;
     this.#epochSteps = 0;
+    this.#trained = false;
     this.#metrics.reset();
     this.#read = metrics;
     if (scheduleEach === "epoch") schedule?.step();
@@ -309,6 +313,7 @@ export class Trainer<Batch, EvaluationBatch> {
     const state: FitState = {
       epoch: this.#epoch,
       step: this.#epochSteps,
+      trained: this.#trained,
       totalSteps: this.#totalSteps,
       seconds: this.#seconds(),
       history: this.#history,
@@ -328,7 +333,8 @@ export class Trainer<Batch, EvaluationBatch> {
     if (bytes === undefined) return;
     const state = readState(bytes);
     // Loaders first: those of other data refuse.
-    await this.#batches.restore(state.loader, state.step);
+    const done = state.trained ? 0 : state.step;
+    await this.#batches.restore(state.loader, done);
     if (state.evaluationLoader !== null) {
       evaluation?.loader.restore?.(state.evaluationLoader as never);
     }
@@ -338,6 +344,7 @@ export class Trainer<Batch, EvaluationBatch> {
     this.#history = [...state.history];
     this.#epoch = state.epoch;
     this.#epochSteps = state.step;
+    this.#trained = state.trained;
     this.#totalSteps = state.totalSteps;
     this.#secondsBefore = state.seconds;
     this.#read = this.#history.at(-1)?.metrics ?? {};

@@ -273,6 +273,8 @@ export interface FitState {
   readonly epoch: number;
   /** Steps done in the epoch after them. */
   readonly step: number;
+  /** Whether these are all of its steps, and only its evaluation is left. */
+  readonly trained: boolean;
   /** Steps done in all. */
   readonly totalSteps: number;
   /** Seconds that they took. */
