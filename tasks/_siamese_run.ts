@@ -10,28 +10,29 @@ import {
   type DigitPair,
   type DigitPairs,
   pairedAnew,
+  type Tensors,
   toTensors,
 } from "@heddle/data";
 import { bce, crossEntropy } from "@heddle/losses";
 import {
   Adam,
-  AverageMeter,
-  type CheckpointParts,
-  readCheckpoint,
+  fit,
+  type FitEpoch,
+  type FitState,
+  type FitStep,
   readCheckpointState,
   StepLR,
-  writeCheckpoint,
   writeSafetensors,
 } from "@heddle/nn";
 import {
+  compile,
   Generator,
   noGrad,
   realize,
   Scope,
   stack,
-  type Tensor,
 } from "@heddle/tensor";
-import { type Comparison, SiameseNetwork } from "./_siamese_network.ts";
+import { SiameseNetwork } from "./_siamese_network.ts";
 import { yieldToEventLoop } from "./_signals.ts";
 import {
   type SiameseEnvironment,
@@ -82,8 +83,6 @@ interface Variant {
 
 /** Pairs that are evaluated at once. */
 const TEST_BATCH = 250;
-/** Milliseconds between readings of the loss. */
-const READ_MS = 500;
 /** Example pairs of each kind in a report. */
 const EXAMPLES = 12;
 
@@ -123,21 +122,20 @@ export async function runRounds(
         other.variant === variant.name && other.round === round;
       if (run.done.some(isThis)) continue;
       const training = new Round(run, variant, round, drawPairs(round));
-      if (saved && isThis(saved.progress)) await training.restore(saved);
-      run.done.push(await training.run());
+      const bytes = saved && isThis(saved.progress) ? saved.bytes : undefined;
+      run.done.push(await training.run(bytes));
     }
   }
   const { done, steps, model } = run;
   return { done, steps, model, seconds: run.seconds() };
 }
 
-/** The part of a checkpoint that is JSON. */
+/** What a checkpoint says beside the round at work. */
 interface Progress {
-  /** The round at work, and its epochs so far. */
+  /** The round at work. */
   readonly variant: string;
   readonly round: number;
-  readonly history: readonly SiameseEpoch[];
-  /** What all rounds have left so far. */
+  /** What all rounds before it have left. */
   readonly done: readonly RoundResult[];
   readonly steps: number;
   readonly best: number;
@@ -155,7 +153,9 @@ async function lastCheckpoint(
   { checkpoints }: SiameseEnvironment,
 ): Promise<Saved | undefined> {
   const bytes = await checkpoints?.read();
-  return bytes && { bytes, progress: readCheckpointState(bytes) as Progress };
+  if (bytes === undefined) return undefined;
+  const { own } = readCheckpointState(bytes) as FitState;
+  return { bytes, progress: own as Progress };
 }
 
 /** What the rounds of a run share. */
@@ -163,6 +163,7 @@ interface Run {
   readonly settings: SiameseSettings;
   readonly environment: SiameseEnvironment;
   readonly done: RoundResult[];
+  /** Steps of the rounds that are done. */
   steps: number;
   /** The best test accuracy of all rounds, and the weights that gave it. */
   best: number;
@@ -170,19 +171,29 @@ interface Run {
   readonly seconds: () => number;
 }
 
+type Batch = Collated<DigitPair>;
+type BatchTensors = Tensors<Batch>;
+
 class Round {
   readonly #run: Run;
   readonly #variant: Variant;
   readonly #round: number;
   readonly #data: RoundData;
-  readonly #generator: Generator;
   readonly #network: SiameseNetwork;
   readonly #optimizer: Adam;
   readonly #schedule: StepLR;
   readonly #loader: DataLoader<DigitPair>;
-  readonly #loss = new AverageMeter();
-  readonly #accuracy = new AverageMeter();
-  #history: SiameseEpoch[] = [];
+  readonly #testLoader: DataLoader<DigitPair>;
+  readonly #trainStep = compile((batch: BatchTensors) => {
+    const metrics = this.#metrics(batch);
+    metrics.loss.backward();
+    this.#optimizer.step();
+    return metrics;
+  }, { name: "train" });
+  readonly #testStep = compile(
+    (batch: BatchTensors) => this.#metrics(batch),
+    { name: "test" },
+  );
 
   constructor(run: Run, variant: Variant, round: number, data: RoundData) {
     const { settings } = run;
@@ -191,11 +202,10 @@ class Round {
     this.#round = round;
     this.#data = data;
     // Every variant starts a round from the same numbers.
-    this.#generator = new Generator(settings.seed * 100_003 + round);
     this.#network = new SiameseNetwork({
       ...settings,
       weightSharing: variant.weightSharing,
-      generator: this.#generator,
+      generator: new Generator(settings.seed * 100_003 + round),
     });
     const { learningRate, batch, seed, augment } = settings;
     this.#optimizer = new Adam(this.#network.parameters(), { learningRate });
@@ -204,141 +214,141 @@ class Round {
       augment ? pairedAnew(data.train, seed + round) : data.train,
       { batchSize: batch, shuffle: true, seed: seed + round },
     );
+    this.#testLoader = new DataLoader(data.test, { batchSize: TEST_BATCH });
   }
 
-  async run(): Promise<RoundResult> {
+  /** Trains, from a checkpoint of this round if there is one. */
+  async run(saved: Uint8Array | undefined): Promise<RoundResult> {
     const { settings, environment } = this.#run;
-    while (this.#history.length < settings.epochs) {
-      const trained = await this.#trainEpoch();
-      const tested = await this.#evaluate();
-      const epoch = { ...this.#place(), ...trained, ...tested };
-      this.#history.push(epoch);
-      this.#schedule.step();
-      if (epoch.testAccuracy > this.#run.best) {
-        await this.#keepBest(epoch.testAccuracy);
-      }
-      await environment.onEpoch?.(epoch, this.#variant.name);
-      const due = this.#history.length % (environment.saveEvery ?? 5) === 0;
-      if (due || this.#history.length === settings.epochs) await this.#save();
-    }
-    return await this.#finish();
-  }
-
-  /** The round and the epoch at work, from 1. */
-  #place(): { round: number; epoch: number } {
-    return { round: this.#round, epoch: this.#history.length + 1 };
-  }
-
-  async #trainEpoch(): Promise<{ trainLoss: number; trainAccuracy: number }> {
-    const { environment } = this.#run;
-    this.#network.train();
-    let read = performance.now();
-    let loss = this.#history.at(-1)?.trainLoss;
-    for await (const batch of this.#loader) {
-      this.#step(batch);
-      if (performance.now() - read > READ_MS) {
-        loss = await this.#loss.value();
-        read = performance.now();
-      }
-      environment.onStep?.({
-        variant: this.#variant.name,
-        ...this.#place(),
-        step: this.#loader.state().position,
-        steps: this.#loader.length,
-        loss,
-        accuracy: this.#history.at(-1)?.testAccuracy,
-      });
-      await yieldToEventLoop();
-      if (environment.stop?.requested) {
-        await this.#save();
+    const { checkpoints, saveEvery = 5 } = environment;
+    try {
+      const { history, stopped, totalSteps } = await fit(
+        (batch: Batch) => this.#trainStep(toTensors(batch)),
+        this.#loader,
+        {
+          epochs: settings.epochs,
+          model: this.#network,
+          schedule: this.#schedule,
+          evaluation: {
+            step: (batch: Batch) => this.#testStep(toTensors(batch)),
+            loader: this.#testLoader,
+          },
+          onStep: (step) => this.#onStep(step),
+          onEpoch: (epoch) => this.#onEpoch(this.#epochOf(epoch)),
+          ...checkpoints && {
+            checkpoint: {
+              store: {
+                read: () => Promise.resolve(saved),
+                write: (bytes) => checkpoints.write(bytes),
+              },
+              parts: {
+                network: this.#network,
+                optimizer: this.#optimizer,
+                schedule: this.#schedule,
+              },
+              everyEpochs: saveEvery,
+              state: () => this.#progress(),
+            },
+          },
+        },
+      );
+      if (stopped === "callback") {
         throw new SiameseStopped("siamese: stopped on request");
       }
+      this.#run.steps += totalSteps;
+      return await this.#finish(history.map((epoch) => this.#epochOf(epoch)));
+    } finally {
+      this.#trainStep.dispose();
+      this.#testStep.dispose();
     }
-    const result = {
-      trainLoss: await this.#loss.value(),
-      trainAccuracy: await this.#accuracy.value(),
-    };
-    this.#loss.reset();
-    this.#accuracy.reset();
-    return result;
   }
 
-  #step(batch: Collated<DigitPair>): void {
-    using _scope = new Scope();
-    const { images, targets, classes } = toTensors(batch);
+  #metrics({ images, targets, classes }: BatchTensors) {
     const said = this.#network.forward(images);
-    const loss = this.#lossOf(said, targets, classes);
-    loss.backward();
-    this.#loss.add(loss, targets.size);
-    this.#accuracy.add(rightOnes(said, targets).mean(), targets.size);
-    this.#optimizer.step();
-    this.#run.steps++;
-  }
-
-  #lossOf(said: Comparison, targets: Tensor, classes: Tensor): Tensor {
     const comparison = bce(said.probability, targets);
-    if (!this.#variant.auxiliary) return comparison;
+    const accuracy = said.probability.gt(0.5).eq(targets.gt(0.5)); // [batch]
+    if (!this.#variant.auxiliary) return { loss: comparison, accuracy };
     const { alpha } = this.#run.settings;
     const digits = crossEntropy(said.first, classes.slice(null, 0))
       .add(crossEntropy(said.second, classes.slice(null, 1)));
-    return digits.mul((1 - alpha) / 2).add(comparison.mul(alpha));
+    const loss = digits.mul((1 - alpha) / 2).add(comparison.mul(alpha));
+    return { loss, accuracy };
   }
 
-  /** The network's word on all test pairs, batch by batch. */
-  async #overTest<T>(
-    f: (
-      said: Comparison,
-      batch: { targets: Tensor; classes: Tensor },
-    ) => Promise<T>,
-  ): Promise<T[]> {
-    const loader = new DataLoader(this.#data.test, { batchSize: TEST_BATCH });
+  #epochOf({ epoch, metrics, evaluation }: FitEpoch): SiameseEpoch {
+    return {
+      round: this.#round,
+      epoch,
+      trainLoss: metrics["loss"]!,
+      trainAccuracy: metrics["accuracy"]!,
+      testLoss: evaluation!["loss"]!,
+      testAccuracy: evaluation!["accuracy"]!,
+    };
+  }
+
+  #onStep({ epoch, step, metrics, evaluation }: FitStep): "stop" | undefined {
+    const { environment } = this.#run;
+    environment.onStep?.({
+      variant: this.#variant.name,
+      round: this.#round,
+      epoch,
+      step,
+      steps: this.#loader.length,
+      loss: metrics["loss"],
+      accuracy: evaluation?.["accuracy"],
+    });
+    return environment.stop?.requested ? "stop" : undefined;
+  }
+
+  async #onEpoch(epoch: SiameseEpoch): Promise<void> {
+    const { environment, settings, best } = this.#run;
+    if (epoch.testAccuracy > best) {
+      this.#run.best = epoch.testAccuracy;
+      this.#run.model = await writeSafetensors(this.#network.stateDict(), {
+        task: "siamese",
+        variant: this.#variant.name,
+        settings: JSON.stringify(settings),
+      });
+      await environment.onBest?.(this.#run.model);
+    }
+    await environment.onEpoch?.(epoch, this.#variant.name);
+  }
+
+  #progress(): Progress {
+    const { done, steps, best, model, seconds } = this.#run;
+    return {
+      variant: this.#variant.name,
+      round: this.#round,
+      done,
+      steps,
+      best,
+      model: model.toBase64(),
+      seconds: seconds(),
+    };
+  }
+
+  /** What the network says of all test pairs. */
+  async #predict(): Promise<{ probabilities: number[]; seen: number[] }> {
+    const probabilities: number[] = [];
+    const seen: number[] = [];
     this.#network.eval();
-    const found: T[] = [];
-    for await (const batch of loader) {
+    for await (const batch of this.#testLoader) {
       using _scope = new Scope();
-      const { images, targets, classes } = toTensors(batch);
+      const { images } = toTensors(batch);
       const said = noGrad(() => this.#network.forward(images));
-      found.push(await f(said, { targets, classes }));
+      const logits = stack([said.first, said.second], 1); // [batch, 2, 10]
+      const classes = logits.argmax({ axis: 2 });
+      await realize(said.probability, classes);
+      probabilities.push(...await said.probability.data());
+      seen.push(...await classes.data());
       await yieldToEventLoop();
     }
-    this.#network.train();
-    return found;
-  }
-
-  async #evaluate(): Promise<{ testLoss: number; testAccuracy: number }> {
-    const parts = await this.#overTest(async (said, { targets, classes }) => {
-      const loss = noGrad(() => this.#lossOf(said, targets, classes));
-      const right = rightOnes(said, targets).sum();
-      const sums = await stack([loss.mul(targets.size), right]).data();
-      return [sums[0]!, sums[1]!] as const;
-    });
-    const total = (at: 0 | 1) => parts.reduce((sum, part) => sum + part[at], 0);
-    const count = this.#data.test.length;
-    return { testLoss: total(0) / count, testAccuracy: total(1) / count };
-  }
-
-  async #keepBest(accuracy: number): Promise<void> {
-    this.#run.best = accuracy;
-    this.#run.model = await writeSafetensors(this.#network.stateDict(), {
-      task: "siamese",
-      variant: this.#variant.name,
-      settings: JSON.stringify(this.#run.settings),
-    });
-    await this.#run.environment.onBest?.(this.#run.model);
+    return { probabilities, seen };
   }
 
   /** Which digits the branches took for which, and a few pairs. */
-  async #finish(): Promise<RoundResult> {
-    const parts = await this.#overTest(async (said) => {
-      const logits = stack([said.first, said.second], 1); // [batch, 2, 10]
-      await realize(logits, said.probability);
-      return {
-        probabilities: await said.probability.data(),
-        seen: await logits.argmax({ axis: 2 }).data(),
-      };
-    });
-    const probabilities = parts.flatMap((part) => [...part.probabilities]);
-    const seen = parts.flatMap((part) => [...part.seen]);
+  async #finish(history: readonly SiameseEpoch[]): Promise<RoundResult> {
+    const { probabilities, seen } = await this.#predict();
     const { classes, targets, images } = this.#data.test;
     const confusion = Array.from(
       { length: 10 },
@@ -358,7 +368,7 @@ class Round {
     return {
       variant: this.#variant.name,
       round: this.#round,
-      history: this.#history,
+      history,
       confusion,
       examples: [...wrong.slice(0, EXAMPLES), ...right].map((pair) => ({
         images: [pixels(2 * pair), pixels(2 * pair + 1)],
@@ -369,44 +379,4 @@ class Round {
       })),
     };
   }
-
-  /** What the bits of the rest of the round depend on. */
-  get #parts(): CheckpointParts {
-    return {
-      network: this.#network,
-      optimizer: this.#optimizer,
-      schedule: this.#schedule,
-      loader: this.#loader,
-      loss: this.#loss,
-      accuracy: this.#accuracy,
-    };
-  }
-
-  /** Goes to where the round was saved. */
-  async restore({ bytes, progress }: Saved): Promise<void> {
-    await readCheckpoint(bytes, this.#parts);
-    this.#history = [...progress.history];
-  }
-
-  async #save(): Promise<void> {
-    const { checkpoints } = this.#run.environment;
-    if (checkpoints === undefined) return;
-    const { done, steps, best, model, seconds } = this.#run;
-    const progress: Progress = {
-      variant: this.#variant.name,
-      round: this.#round,
-      history: this.#history,
-      done,
-      steps,
-      best,
-      model: model.toBase64(),
-      seconds: seconds(),
-    };
-    await checkpoints.write(await writeCheckpoint(this.#parts, progress));
-  }
-}
-
-/** 1 for each pair told right, else 0. */
-function rightOnes(said: Comparison, targets: Tensor): Tensor {
-  return said.probability.gt(0.5).eq(targets.gt(0.5)).cast("float32");
 }

@@ -65,7 +65,7 @@ export interface SiameseSettings {
   readonly rounds: number;
   /** Pairs the same digits anew in each epoch. */
   readonly augment: boolean;
-  /** `unit` divides pixels by 255; `original` keeps them, with batch 1. */
+  /** `unit` divides pixels by 255; `original` keeps them. */
   readonly preset: "unit" | "original";
   /** What pairs, weights and dropout are drawn from. */
   readonly seed: number;
@@ -292,8 +292,8 @@ const SETTINGS = {
   },
   batch: {
     type: "int",
+    default: 1,
     min: 1,
-    default: 10,
     group: TRAINING,
     help: "pairs a step",
   },
@@ -322,7 +322,7 @@ const SETTINGS = {
     choices: ["unit", "original"],
     default: "unit",
     group: TRAINING,
-    help: "unit divides pixels by 255; original keeps them, with batch 1",
+    help: "unit divides pixels by 255; original keeps them",
   },
   seed: {
     type: "int",
@@ -382,7 +382,7 @@ export async function siamese(
 /** Settings that hold together. */
 function checkSettings(settings: SiameseSettings): SiameseSettings {
   spatialPath(settings.architecture, settings.kernel);
-  return settings.preset === "original" ? { ...settings, batch: 1 } : settings;
+  return settings;
 }
 
 async function loadDigits(
