@@ -6,36 +6,50 @@
 
 import {
   compile,
+  type Compiled,
   endStep,
   hostScalar,
   noGrad,
-  type Scope,
+  onEachRun,
+  Scope,
   stack,
   Tensor,
   tensor,
+  type TensorTree,
   zeros,
 } from "@heddle/tensor";
-import type { Metrics, MetricsState, StepOutput } from "./options.ts";
+import type { Metrics, MetricsState, Step, StepOutput } from "./options.ts";
+
+/** Room for the sums is taken before it is known how many there are. */
+const MOST_METRICS = 64;
 
 /** The means of some metrics; nothing waits for them until they are read. */
 export class RunningMetrics {
   /** Named in messages. */
   readonly operation: string;
+  readonly #compilesSteps: boolean;
   #names: readonly string[] = [];
   #weights: number[] = [];
-  /** One for each name, and what rounding has added to it: Kahan 1965. */
-  #sums: Tensor = zeros([0]);
-  #excess: Tensor = zeros([0]);
   /** Of the batch at hand. */
   #batchSize = 1;
-  readonly #add = compile(
-    (values: readonly Tensor[]) => this.#addUp(values),
-    { name: "metrics" },
-  );
+  /** One for each name, and what rounding has added to it: Kahan 1965. */
+  readonly #sums = zeros([MOST_METRICS]);
+  readonly #excess = zeros([MOST_METRICS]);
+  /** Adds up; and the steps that do it themselves. */
+  readonly #add = compile((output: StepOutput) => this.#addUp(output), {
+    name: "metrics",
+  });
+  readonly #steps = new Map<unknown, Compiled<[TensorTree], void>>();
 
-  /** Without any metrics. */
-  constructor(operation: string) {
+  /**
+   * Without any metrics.
+   *
+   * @param compilesSteps Whether compiled steps are compiled anew, together
+   * with adding up: for those that are done often.
+   */
+  constructor(operation: string, compilesSteps: boolean) {
     this.operation = operation;
+    this.#compilesSteps = compilesSteps;
   }
 
   /** The metrics; none before the first step. */
@@ -44,21 +58,21 @@ export class RunningMetrics {
   }
 
   /**
-   * Takes in what a step gave.
+   * Does a step and takes in what it gives.
    *
-   * @param scope The scope around the step.
-   * @throws {TypeError} If it gave something else.
+   * @throws {TypeError} If it gives no tensors.
    * @throws {RangeError} If its metrics have other names than before.
    */
-  add(output: StepOutput, batchSize: number, scope: Scope): void {
-    const entries = entriesOf(this.operation, output);
-    this.#requireNames(entries.map(([name]) => name), scope);
-    const values = entries.map(([, value]) => value);
+  run<Batch>(step: Step<Batch>, batch: Batch, batchSize: number): void {
     this.#batchSize = batchSize;
-    this.#add(values);
-    values.forEach(({ size }, at) =>
-      this.#weights[at]! += size === 1 ? batchSize : size
-    );
+    using _scope = new Scope();
+    if (this.#compilesSteps && isCompiled(step)) {
+      this.#compiled(step)(batch as TensorTree);
+    } else {
+      const output = step(batch);
+      this.#check(output);
+      this.#add(output);
+    }
   }
 
   /**
@@ -75,69 +89,101 @@ export class RunningMetrics {
   /** Where they are; of now, as with `read`. */
   async state(): Promise<MetricsState> {
     const [names, weights] = [this.#names, [...this.#weights]];
-    if (names.length === 0) return { names, sums: [], excess: [], weights };
+    const { length } = names;
+    if (length === 0) return { names, sums: [], excess: [], weights };
     const both = stack([this.#sums, this.#excess]);
     endStep(both);
     try {
       const values = [...await both.data()];
-      const sums = values.splice(0, names.length);
-      return { names, sums, excess: values, weights };
+      const from = (at: number) => values.slice(at, at + length);
+      return { names, sums: from(0), excess: from(MOST_METRICS), weights };
     } finally {
       both.dispose();
     }
   }
 
   /** Goes to where others were. */
-  restore(state: MetricsState): void {
-    const { names, sums, excess, weights } = state;
-    this.#sums = tensor(sums, { shape: [names.length] });
-    this.#excess = tensor(excess, { shape: [names.length] });
+  restore({ names, sums, excess, weights }: MetricsState): void {
+    this.#sums.assign(padded(tensor(sums, { shape: [names.length] })));
+    this.#excess.assign(padded(tensor(excess, { shape: [names.length] })));
     [this.#names, this.#weights] = [names, [...weights]];
   }
 
   /** Begins anew, with the same names. */
   reset(): void {
     if (this.#names.length === 0) return;
-    this.#sums.assign(zeros([this.#names.length]));
-    this.#excess.assign(zeros([this.#names.length]));
+    this.#sums.assign(zeros([MOST_METRICS]));
+    this.#excess.assign(zeros([MOST_METRICS]));
     this.#weights.fill(0);
   }
 
   /** Gives the memory back. */
   dispose(): void {
+    for (const step of this.#steps.values()) step.dispose();
     this.#add.dispose();
     this.#sums.dispose();
     this.#excess.dispose();
   }
 
-  #requireNames(names: readonly string[], scope: Scope): void {
-    const known = this.#names;
-    if (known.length === 0) {
+  #compiled<Batch>(step: Step<Batch>): Compiled<[TensorTree], void> {
+    let whole = this.#steps.get(step);
+    if (!whole) {
+      whole = compile((batch: TensorTree) => {
+        const output = step(batch as Batch);
+        this.#check(output);
+        this.#addUp(output);
+      }, { name: step.name });
+      this.#steps.set(step, whole);
+    }
+    return whole;
+  }
+
+  #check(output: unknown): asserts output is StepOutput {
+    const names = entriesOf(this.operation, output).map(([name]) => name);
+    if (this.#names.length === 0) {
+      if (names.length > MOST_METRICS) {
+        throw new RangeError(
+          `${this.operation}: the step gave ${names.length} metrics: there ` +
+            `may be ${MOST_METRICS}`,
+        );
+      }
       this.#names = names;
       this.#weights = names.map(() => 0);
-      this.#sums = scope.keep(zeros([names.length]));
-      this.#excess = scope.keep(zeros([names.length]));
-    } else if (names.join() !== known.join()) {
+    } else if (names.join() !== this.#names.join()) {
       throw new RangeError(
         `${this.operation}: the step gave other metrics than before: got ` +
-          `${names.join(", ")}: before it was ${known.join(", ")}`,
+          `${names.join(", ")}: before it was ${this.#names.join(", ")}`,
       );
     }
   }
 
-  #addUp(values: readonly Tensor[]): void {
+  #addUp(output: StepOutput): void {
+    const values = entriesOf(this.operation, output).map(([, value]) => value);
+    onEachRun(() =>
+      values.forEach(({ size }, at) =>
+        this.#weights[at]! += size === 1 ? this.#batchSize : size
+      )
+    );
     noGrad(() => {
       const size = hostScalar(() => this.#batchSize);
       const totals = stack(values.map((value) => {
         const floats = value.cast("float32");
         return value.size === 1 ? floats.reshape([]).mul(size) : floats.sum();
       }));
-      const part = totals.sub(this.#excess);
+      const part = padded(totals).sub(this.#excess);
       const sums = this.#sums.add(part);
       this.#excess.assign(sums.sub(this.#sums).sub(part));
       this.#sums.assign(sums);
     });
   }
+}
+
+function padded(values: Tensor): Tensor {
+  return values.pad([[0, MOST_METRICS - values.size]]);
+}
+
+function isCompiled(step: object): boolean {
+  return "traces" in step;
 }
 
 /** What a step gave, by name: a tensor alone is the loss. */

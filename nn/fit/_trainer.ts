@@ -1,4 +1,4 @@
-import { currentDevice, realize, Scope } from "@heddle/tensor";
+import { currentDevice, realize } from "@heddle/tensor";
 import { requireSizes, requireWithin } from "../_check.ts";
 import {
   type CheckpointParts,
@@ -36,8 +36,8 @@ export class Trainer<Batch, EvaluationBatch> {
   readonly #stepsPerEpoch: number;
   readonly #batches: Batches<Batch>;
   readonly #callbacks: readonly FitCallbacks[];
-  readonly #metrics = new RunningMetrics("fit");
-  readonly #evaluationMetrics = new RunningMetrics("fit: evaluation");
+  readonly #metrics = new RunningMetrics("fit", true);
+  readonly #evaluationMetrics = new RunningMetrics("fit: evaluation", true);
   readonly #early: EarlyStopping | undefined;
   readonly #bestWeights: BestWeights | undefined;
   readonly #breath = new Breath();
@@ -178,10 +178,7 @@ export class Trainer<Batch, EvaluationBatch> {
 
   #takeStep(batch: Batch): void {
     const { batchSize = batchSizeOf, schedule, scheduleEach } = this.#options;
-    {
-      using scope = new Scope();
-      this.#metrics.add(this.#step(batch), batchSize(batch), scope);
-    }
+    this.#metrics.run(this.#step, batch, batchSize(batch));
     if (this.#totalSteps === 0) {
       this.#early?.checkTraining(this.#metrics.names);
     }

@@ -1,4 +1,4 @@
-import { currentDevice, noGrad, realize, Scope } from "@heddle/tensor";
+import { currentDevice, noGrad, realize } from "@heddle/tensor";
 import type { Module } from "../module.ts";
 import { Batches, batchSizeOf } from "./_batches.ts";
 import { RunningMetrics } from "./_metrics.ts";
@@ -36,7 +36,7 @@ export async function evaluate<Batch>(
   options: EvaluateOptions<Batch> = {},
 ): Promise<Metrics> {
   requireStep("evaluate", step);
-  const metrics = new RunningMetrics("evaluate");
+  const metrics = new RunningMetrics("evaluate", false);
   try {
     return await evaluateWith(metrics, step, loader, options);
   } finally {
@@ -63,11 +63,7 @@ export async function evaluateWith<Batch>(
     for (let next; (next = await batches.next()) !== undefined; count++) {
       const { batch } = next;
       batches.prefetch();
-      {
-        using scope = new Scope();
-        const output = noGrad(() => step(batch));
-        metrics.add(output, batchSize(batch), scope);
-      }
+      noGrad(() => metrics.run(step, batch, batchSize(batch)));
       await currentDevice()?.ready();
       if (breath.isDue) await breath.take();
     }

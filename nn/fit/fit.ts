@@ -6,7 +6,9 @@ import type { BatchLoader, FitOptions, FitResult, Step } from "./options.ts";
  *
  * The step is a function of a batch, best one that `compile` made: it computes
  * the loss, calls `backward()` and `optimizer.step()`, and returns what is to
- * be averaged. Tensors that it makes of a batch are freed after it.
+ * be averaged. What `compile` made is compiled together with the averaging, so
+ * that a step is one replay. Tensors that a step makes itself are freed after
+ * it.
  *
  * The host never waits for a value in a step. Metrics add up on the device and
  * are read every half second while steps go on; at the end of an epoch they are
