@@ -7,6 +7,7 @@
 import {
   type Collated,
   DataLoader,
+  defaultCollate,
   type DigitPair,
   type DigitPairs,
   pairedAnew,
@@ -171,8 +172,8 @@ interface Run {
   readonly seconds: () => number;
 }
 
-type Batch = Collated<DigitPair>;
-type BatchTensors = Tensors<Batch>;
+type Batch = Tensors<Collated<DigitPair>>;
+type Loader = DataLoader<DigitPair, Batch>;
 
 class Round {
   readonly #run: Run;
@@ -182,16 +183,16 @@ class Round {
   readonly #network: SiameseNetwork;
   readonly #optimizer: Adam;
   readonly #schedule: StepLR;
-  readonly #loader: DataLoader<DigitPair>;
-  readonly #testLoader: DataLoader<DigitPair>;
-  readonly #trainStep = compile((batch: BatchTensors) => {
+  readonly #loader: Loader;
+  readonly #testLoader: Loader;
+  readonly #trainStep = compile((batch: Batch) => {
     const metrics = this.#metrics(batch);
     metrics.loss.backward();
     this.#optimizer.step();
     return metrics;
   }, { name: "train" });
   readonly #testStep = compile(
-    (batch: BatchTensors) => this.#metrics(batch),
+    (batch: Batch) => this.#metrics(batch),
     { name: "test" },
   );
 
@@ -210,60 +211,56 @@ class Round {
     const { learningRate, batch, seed, augment } = settings;
     this.#optimizer = new Adam(this.#network.parameters(), { learningRate });
     this.#schedule = new StepLR(this.#optimizer, { stepSize: 1, gamma: 0.9 });
+    const collate = (pairs: readonly DigitPair[]) =>
+      toTensors(defaultCollate(pairs));
     this.#loader = new DataLoader(
       augment ? pairedAnew(data.train, seed + round) : data.train,
-      { batchSize: batch, shuffle: true, seed: seed + round },
+      { batchSize: batch, shuffle: true, seed: seed + round, collate },
     );
-    this.#testLoader = new DataLoader(data.test, { batchSize: TEST_BATCH });
+    this.#testLoader = new DataLoader(data.test, {
+      batchSize: TEST_BATCH,
+      collate,
+    });
   }
 
   /** Trains, from a checkpoint of this round if there is one. */
   async run(saved: Uint8Array | undefined): Promise<RoundResult> {
     const { settings, environment } = this.#run;
     const { checkpoints, saveEvery = 5 } = environment;
-    try {
-      const { history, stopped, totalSteps } = await fit(
-        (batch: Batch) => this.#trainStep(toTensors(batch)),
-        this.#loader,
-        {
-          epochs: settings.epochs,
-          model: this.#network,
-          schedule: this.#schedule,
-          evaluation: {
-            step: (batch: Batch) => this.#testStep(toTensors(batch)),
-            loader: this.#testLoader,
-          },
-          onStep: (step) => this.#onStep(step),
-          onEpoch: (epoch) => this.#onEpoch(this.#epochOf(epoch)),
-          ...checkpoints && {
-            checkpoint: {
-              store: {
-                read: () => Promise.resolve(saved),
-                write: (bytes) => checkpoints.write(bytes),
-              },
-              parts: {
-                network: this.#network,
-                optimizer: this.#optimizer,
-                schedule: this.#schedule,
-              },
-              everyEpochs: saveEvery,
-              state: () => this.#progress(),
-            },
-          },
-        },
-      );
-      if (stopped === "callback") {
-        throw new SiameseStopped("siamese: stopped on request");
-      }
-      this.#run.steps += totalSteps;
-      return await this.#finish(history.map((epoch) => this.#epochOf(epoch)));
-    } finally {
-      this.#trainStep.dispose();
-      this.#testStep.dispose();
+    const checkpoint = checkpoints && {
+      store: {
+        read: () => Promise.resolve(saved),
+        write: (bytes: Uint8Array) => checkpoints.write(bytes),
+      },
+      parts: {
+        network: this.#network,
+        optimizer: this.#optimizer,
+        schedule: this.#schedule,
+      },
+      everyEpochs: saveEvery,
+      state: () => this.#progress(),
+    };
+    const { history, stopped, totalSteps } = await fit(
+      this.#trainStep,
+      this.#loader,
+      {
+        epochs: settings.epochs,
+        model: this.#network,
+        schedule: this.#schedule,
+        evaluation: { step: this.#testStep, loader: this.#testLoader },
+        onStep: (step) => this.#onStep(step),
+        onEpoch: (epoch) => this.#onEpoch(this.#epochOf(epoch)),
+        ...checkpoint ? { checkpoint } : {},
+      },
+    );
+    if (stopped === "callback") {
+      throw new SiameseStopped("siamese: stopped on request");
     }
+    this.#run.steps += totalSteps;
+    return await this.#finish(history.map((epoch) => this.#epochOf(epoch)));
   }
 
-  #metrics({ images, targets, classes }: BatchTensors) {
+  #metrics({ images, targets, classes }: Batch) {
     const said = this.#network.forward(images);
     const comparison = bce(said.probability, targets);
     const accuracy = said.probability.gt(0.5).eq(targets.gt(0.5)); // [batch]
@@ -332,9 +329,8 @@ class Round {
     const probabilities: number[] = [];
     const seen: number[] = [];
     this.#network.eval();
-    for await (const batch of this.#testLoader) {
+    for await (const { images } of this.#testLoader) {
       using _scope = new Scope();
-      const { images } = toTensors(batch);
       const said = noGrad(() => this.#network.forward(images));
       const logits = stack([said.first, said.second], 1); // [batch, 2, 10]
       const classes = logits.argmax({ axis: 2 });

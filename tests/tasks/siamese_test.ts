@@ -10,6 +10,7 @@ import {
   siamese,
   type SiameseCheckpoints,
   SiameseStopped,
+  type SiameseVariant,
 } from "@heddle/tasks";
 import { SiameseNetwork, spatialPath } from "../../tasks/_siamese_network.ts";
 
@@ -128,6 +129,32 @@ Deno.test("siamese() resumed anywhere gives the bits of a run in one go", async 
     assertEquals(resumed.variants, whole.variants);
     assertEquals(resumed.model, whole.model);
   }
+});
+
+Deno.test("siamese() takes one pair a step, whatever the pixels", async () => {
+  for (const settings of [{}, { preset: "original" } as const]) {
+    const short = { pairs: 6, epochs: 1, channels: 2, hidden: 4 };
+    let steps = 0;
+    const result = await siamese({ ...short, ...settings }, {
+      ...quiet,
+      onStep: ({ steps: all }) => {
+        assertEquals(all, 6);
+        steps++;
+      },
+    });
+    assertEquals(steps, 6);
+    assertEquals(result.settings.batch, 1);
+    const [{ examples }] = result.variants as [SiameseVariant];
+    const white = Math.max(
+      ...examples.flatMap(({ images }) => [...images[0]!]),
+    );
+    assert(settings.preset ? white > 1 : white <= 1, `${white}`);
+  }
+  const original = await siamese(
+    { ...SMALL, epochs: 1, preset: "original" },
+    quiet,
+  );
+  assertEquals(original.settings.batch, 10);
 });
 
 Deno.test("siamese() refuses settings that do not hold together", async () => {
