@@ -84,6 +84,8 @@ interface Variant {
 
 /** Pairs that are evaluated at once. */
 const TEST_BATCH = 250;
+/** The source of digits that are no files. */
+const DRAWN = "generated";
 /** Example pairs of each kind in a report. */
 const EXAMPLES = 12;
 
@@ -97,6 +99,7 @@ const VARIANTS: readonly Variant[] = [
 /** Runs all rounds of all variants, from the last checkpoint if there is one. */
 export async function runRounds(
   settings: SiameseSettings,
+  source: string,
   drawPairs: (round: number) => RoundData,
   environment: SiameseEnvironment,
 ): Promise<RunState> {
@@ -106,10 +109,11 @@ export async function runRounds(
       variant.auxiliary === settings.auxiliary)
   );
   const begun = performance.now();
-  const saved = await lastCheckpoint(environment);
+  const saved = await lastCheckpoint(environment, source);
   const before = saved?.progress.seconds ?? 0;
   const run: Run = {
     settings,
+    source,
     environment,
     done: [...saved?.progress.done ?? []],
     steps: saved?.progress.steps ?? 0,
@@ -136,6 +140,8 @@ interface Progress {
   /** The round at work. */
   readonly variant: string;
   readonly round: number;
+  /** Where the digits came from. */
+  readonly source: string;
   /** What all rounds before it have left. */
   readonly done: readonly RoundResult[];
   readonly steps: number;
@@ -152,16 +158,29 @@ interface Saved {
 
 async function lastCheckpoint(
   { checkpoints }: SiameseEnvironment,
+  source: string,
 ): Promise<Saved | undefined> {
   const bytes = await checkpoints?.read();
   if (bytes === undefined) return undefined;
   const { own } = readCheckpointState(bytes) as FitState;
-  return { bytes, progress: own as Progress };
+  const progress = own as Progress;
+  // A folder may have moved; drawn digits are never those of a folder.
+  const wasDrawn = progress.source === DRAWN;
+  if (wasDrawn !== (source === DRAWN)) {
+    throw new Error(
+      `siamese: the run was begun with ${
+        wasDrawn ? "drawn digits" : `MNIST from ${progress.source}`
+      }: got ${wasDrawn ? `MNIST from ${source}` : "drawn digits"}: name the ` +
+        "same --data as then",
+    );
+  }
+  return { bytes, progress };
 }
 
 /** What the rounds of a run share. */
 interface Run {
   readonly settings: SiameseSettings;
+  readonly source: string;
   readonly environment: SiameseEnvironment;
   readonly done: RoundResult[];
   /** Steps of the rounds that are done. */
@@ -312,10 +331,11 @@ class Round {
   }
 
   #progress(): Progress {
-    const { done, steps, best, model, seconds } = this.#run;
+    const { source, done, steps, best, model, seconds } = this.#run;
     return {
       variant: this.#variant.name,
       round: this.#round,
+      source,
       done,
       steps,
       best,

@@ -341,6 +341,7 @@ const SETTINGS = {
  * @returns What it found.
  * @throws {TypeError} For an unknown setting or a wrong type.
  * @throws {RangeError} For a setting out of range.
+ * @throws {Error} If the run to go on with was begun with other digits.
  * @throws {SiameseStopped} If `environment.stop` asked for it.
  *
  * @example A run of two short epochs on drawn digits
@@ -366,6 +367,7 @@ export async function siamese(
   try {
     const state = await runRounds(
       complete,
+      digits.source,
       (round) => drawPairs(digits, complete, round),
       environment,
     );
@@ -562,7 +564,12 @@ async function main(
   using stop = new StopRequest({
     onRequest: () => say("stopping: saving a checkpoint …"),
   });
-  const command = `${COMMAND.name} --out ${out} --resume`;
+  const command = [
+    COMMAND.name,
+    ...options.data === undefined ? [] : [`--data ${options.data}`],
+    ...options.device === "auto" ? [] : [`--device ${options.device}`],
+    `--out ${out} --resume`,
+  ].join(" ");
   try {
     const result = await siamese(settings, {
       data: options.data,

@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
+import { encodeIdx, hostArray } from "@heddle/data";
 import { Generator, zeros } from "@heddle/tensor";
 import {
   siamese,
@@ -28,6 +29,23 @@ function memory(): SiameseCheckpoints & { saves: number } {
       return Promise.resolve();
     },
   };
+}
+
+/** Blank images under the names of MNIST. */
+async function writeMnist(folder: string): Promise<void> {
+  const count = 20;
+  const labels = Uint8Array.from({ length: count }, (_, at) => at % 10);
+  const files = {
+    "images-idx3-ubyte": encodeIdx(
+      hostArray(new Uint8Array(count * 28 * 28), [count, 28, 28]),
+    ),
+    "labels-idx1-ubyte": encodeIdx(hostArray(labels)),
+  };
+  for (const part of ["train", "t10k"]) {
+    for (const [name, bytes] of Object.entries(files)) {
+      await Deno.writeFile(`${folder}/${part}-${name}`, bytes);
+    }
+  }
 }
 
 const quiet = { device: "wasm", data: "no/such/folder" } as const;
@@ -128,6 +146,23 @@ Deno.test("siamese() resumed anywhere gives the bits of a run in one go", async 
     const resumed = await siamese(settings, { ...quiet, checkpoints });
     assertEquals(resumed.variants, whole.variants);
     assertEquals(resumed.model, whole.model);
+  }
+});
+
+Deno.test("siamese() does not go on with other digits", async () => {
+  const checkpoints = memory();
+  const short = { ...SMALL, pairs: 4, epochs: 1 };
+  await siamese(short, { ...quiet, checkpoints });
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeMnist(folder);
+    await assertRejects(
+      () => siamese(short, { ...quiet, data: folder, checkpoints }),
+      Error,
+      `siamese: the run was begun with drawn digits: got MNIST from ${folder}`,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
