@@ -7,6 +7,7 @@
 import {
   compile,
   type Compiled,
+  type CompileOptions,
   endStep,
   hostScalar,
   noGrad,
@@ -36,9 +37,10 @@ export class RunningMetrics {
   readonly #sums = zeros([MOST_METRICS]);
   readonly #excess = zeros([MOST_METRICS]);
   /** Adds up; and the steps that do it themselves. */
-  readonly #add = compile((output: StepOutput) => this.#addUp(output), {
-    name: "metrics",
-  });
+  readonly #add = compile<[StepOutput], void>(
+    (output) => this.#addUp(output),
+    { name: "metrics" },
+  );
   readonly #steps = new Map<unknown, Compiled<[TensorTree], void>>();
 
   /**
@@ -125,14 +127,16 @@ export class RunningMetrics {
     this.#excess.dispose();
   }
 
-  #compiled<Batch>(step: Step<Batch>): Compiled<[TensorTree], void> {
+  #compiled<Batch>(
+    step: CompiledStep<Batch>,
+  ): Compiled<[TensorTree], void> {
     let whole = this.#steps.get(step);
     if (!whole) {
-      whole = compile((batch: TensorTree) => {
+      whole = compile<[TensorTree], void>((batch) => {
         const output = step(batch as Batch);
         this.#check(output);
         this.#addUp(output);
-      }, { name: step.name });
+      }, { ...step.options, name: step.name });
       this.#steps.set(step, whole);
     }
     return whole;
@@ -182,7 +186,11 @@ function padded(values: Tensor): Tensor {
   return values.pad([[0, MOST_METRICS - values.size]]);
 }
 
-function isCompiled(step: object): boolean {
+type CompiledStep<Batch> = Step<Batch> & {
+  readonly options: CompileOptions;
+};
+
+function isCompiled<Batch>(step: Step<Batch>): step is CompiledStep<Batch> {
   return "traces" in step;
 }
 

@@ -111,6 +111,8 @@ export interface Compiled<Args extends readonly unknown[], Result> {
   dispose(): void;
   /** How often the function has been traced. */
   readonly traces: number;
+  /** How it was compiled, for who makes it part of a larger function. */
+  readonly options: CompileOptions;
 }
 
 /** From this trace of one function on it is told that it is traced often. */
@@ -219,6 +221,7 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
       },
     },
     dispose: { value: () => cache.clear() },
+    options: { value: options },
   }) as Compiled<Args, Result>;
 }
 

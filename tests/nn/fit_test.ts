@@ -456,6 +456,18 @@ deviceTest("fit() replays once a step, metrics included", async () => {
   assertEquals(calls, 4); // Two shapes each.
 });
 
+deviceTest("fit() compiles as its step was compiled", async () => {
+  const divide = compile((x: Tensor) => tensor([1, 1]).div(x).sum(), {
+    nanWatch: true,
+  });
+  await assertRejects(
+    // On a GPU it is found some steps later.
+    () => fit(divide, [tensor([2, 3]), tensor([1, 0])], { epochs: 20 }),
+    Error,
+    "compile: a value is not finite",
+  );
+});
+
 deviceTest("evaluate() averages over all batches", async () => {
   const model = new Dropout(0.5);
   const step = (x: Tensor) => ({
