@@ -19,7 +19,7 @@ import {
   type TensorTree,
   zeros,
 } from "@heddle/tensor";
-import type { Metrics, MetricsState, Step, StepOutput } from "./options.ts";
+import type { Metrics, MetricsState, Step } from "./options.ts";
 
 /** Room for the sums is taken before it is known how many there are. */
 const MOST_METRICS = 64;
@@ -37,7 +37,7 @@ export class RunningMetrics {
   readonly #sums = zeros([MOST_METRICS]);
   readonly #excess = zeros([MOST_METRICS]);
   /** Adds up; and the steps that do it themselves. */
-  readonly #add = compile<[StepOutput], void>(
+  readonly #add = compile<[Readonly<Record<string, Tensor>>], void>(
     (output) => this.#addUp(output),
     { name: "metrics" },
   );
@@ -71,9 +71,11 @@ export class RunningMetrics {
     if (this.#compilesSteps && isCompiled(step)) {
       this.#compiled(step)(batch as TensorTree);
     } else {
-      const output = step(batch);
-      this.#check(output);
-      this.#add(output);
+      const entries = this.#entriesOf(step(batch));
+      // A loss of variables would be refused: nobody asks for its gradient.
+      this.#add(
+        Object.fromEntries(entries.map(([name, x]) => [name, x.detach()])),
+      );
     }
   }
 
@@ -133,17 +135,18 @@ export class RunningMetrics {
     let whole = this.#steps.get(step);
     if (!whole) {
       whole = compile<[TensorTree], void>((batch) => {
-        const output = step(batch as Batch);
-        this.#check(output);
-        this.#addUp(output);
+        const entries = this.#entriesOf(step(batch as Batch));
+        this.#addUp(Object.fromEntries(entries));
       }, { ...step.options, name: step.name });
       this.#steps.set(step, whole);
     }
     return whole;
   }
 
-  #check(output: unknown): asserts output is StepOutput {
-    const names = entriesOf(this.operation, output).map(([name]) => name);
+  /** What a step gave, if it is what it gave before. */
+  #entriesOf(output: unknown): readonly Entry[] {
+    const entries = entriesOf(this.operation, output);
+    const names = entries.map(([name]) => name);
     if (this.#names.length === 0) {
       if (names.length > MOST_METRICS) {
         throw new RangeError(
@@ -159,10 +162,11 @@ export class RunningMetrics {
           `${names.join(", ")}: before it was ${this.#names.join(", ")}`,
       );
     }
+    return entries;
   }
 
-  #addUp(output: StepOutput): void {
-    const values = entriesOf(this.operation, output).map(([, value]) => value);
+  #addUp(output: Readonly<Record<string, Tensor>>): void {
+    const values = Object.values(output);
     onEachRun(() =>
       values.forEach(({ size }, at) =>
         this.#weights[at]! += size === 1 ? this.#batchSize : size
@@ -194,11 +198,10 @@ function isCompiled<Batch>(step: Step<Batch>): step is CompiledStep<Batch> {
   return "traces" in step;
 }
 
+type Entry = readonly [name: string, value: Tensor];
+
 /** What a step gave, by name: a tensor alone is the loss. */
-function entriesOf(
-  operation: string,
-  output: unknown,
-): (readonly [name: string, value: Tensor])[] {
+function entriesOf(operation: string, output: unknown): Entry[] {
   if (output instanceof Tensor) return [["loss", output]];
   if (output instanceof Promise) {
     output.catch(() => {});
@@ -217,7 +220,7 @@ function entriesOf(
       }: return the loss, or a record of tensors such as { loss, accuracy }`,
     );
   }
-  return entries.map(([name, value]: [string, unknown]) => {
+  return entries.map(([name, value]: [string, unknown]): Entry => {
     if (value instanceof Tensor && value.size > 0) return [name, value];
     throw new TypeError(
       `${operation}: the step's ${name} is no tensor with values: got ${
