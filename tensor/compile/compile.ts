@@ -301,7 +301,7 @@ class Cache {
   }
 
   #trace(device: Device, key: string, args: Structure): Entry {
-    const traced = traceOf(this.#f, args);
+    const traced = traceOf(this.name, this.#f, args);
     const entry = new Entry(device, traced, this.#nanWatch);
     this.traces++;
     this.#shapes?.add(key);

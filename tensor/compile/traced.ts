@@ -34,7 +34,11 @@ export interface Traced {
  *
  * @throws What the function throws; then nothing has changed.
  */
-export function traceOf(f: TreeFunction, args: Structure): Traced {
+export function traceOf(
+  name: string,
+  f: TreeFunction,
+  args: Structure,
+): Traced {
   const trace = new Trace();
   const { result, replaced } = runTrace(trace, () => {
     const inside = args.tensors.map(({ shape, dtype }, at) =>
@@ -59,6 +63,7 @@ export function traceOf(f: TreeFunction, args: Structure): Traced {
   const roots: Node[] = [...result.nodes, ...written.map(({ node }) => node)];
   return {
     source: {
+      name,
       signature: signatureOf(roots),
       cells: [
         ...result.nodes.map(() => undefined),

@@ -150,6 +150,11 @@ export interface Backend {
    * those in use.
    */
   allocate(byteLength: number): DeviceBuffer;
+  /**
+   * Bytes that can still be taken, as far as is known: less if they are not in
+   * one piece; `Infinity` where only the driver knows.
+   */
+  available(): number;
   /** Gives memory back; kernels queued before still see it. */
   free(buffer: DeviceBuffer): void;
   /** Copies from the host, before kernels run later. */

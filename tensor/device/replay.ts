@@ -11,6 +11,7 @@ import type { Signature } from "../kernel/program.ts";
 import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
 import { sizeOf } from "../shape.ts";
 import type { DeviceBuffer, Recording } from "./device.ts";
+import { requireRoom } from "./room.ts";
 import {
   type Device,
   DeviceStorage,
@@ -20,6 +21,8 @@ import {
 
 /** What a graph is made into a replay of. */
 export interface ReplaySource {
+  /** Names the function in messages. */
+  readonly name: string;
   /** The graph; its roots are results and new values of cells. */
   readonly signature: Signature;
   /** The cell that each root is the new value of, or undefined for a result. */
@@ -115,7 +118,11 @@ export class Replay {
   readonly #results: readonly number[];
   /** Buffers of each source, by slot. */
   readonly #bySlot: readonly (readonly number[])[];
-  /** Memory for arguments that come from the host, by slot. */
+  /** The other slots. */
+  readonly #onlyRead: readonly number[];
+  /** The memory that is overwritten. */
+  #written: ReadonlySet<DeviceBuffer> = new Set();
+  /** Memory for arguments that come from the host, or are copied, by slot. */
   readonly #inputs = new Map<number, DeviceBuffer>();
   readonly #sourceBuffers: DeviceBuffer[] = [];
   readonly #blocks: DeviceBuffer[] = [];
@@ -145,6 +152,9 @@ export class Replay {
         this.#overwritten.set(place.slot, cell);
       }
     });
+    this.#onlyRead = signature.sources.flatMap((_, slot) =>
+      this.#overwritten.has(slot) ? [] : [slot]
+    );
     this.#params = Uint32Array.from(
       signature.params,
       ({ op, dtype }) => op.kind === "const" ? encode(op.value, dtype) : 0,
@@ -170,7 +180,7 @@ export class Replay {
     const device = this.#device;
     const { backend } = device;
     const { plan } = this;
-    const recording = this.#recording ??= this.#record();
+    const recording = this.#recording ??= this.#record(args);
     this.#bind(args);
     const before = check && this.#copySources();
     const taken: DeviceBuffer[] = [];
@@ -227,7 +237,7 @@ export class Replay {
    */
   detach(args: readonly Node[]): Detached {
     const { backend } = this.#device;
-    const recording = this.#recording ??= this.#record();
+    const recording = this.#recording ??= this.#record(args);
     this.#bind(args, true);
     const sources = [...this.#sourceBuffers];
     const { sources: copies, free: freeCopies } = this.#copySources();
@@ -304,9 +314,10 @@ export class Replay {
     this.#inputs.clear();
   }
 
-  #record(): Recording {
+  #record(args: readonly Node[]): Recording {
     const { backend } = this.#device;
     const { plan } = this;
+    this.#requireRoom(args);
     try {
       for (const size of plan.blocks) {
         this.#blocks.push(backend.allocate(bytesOf(size)));
@@ -330,36 +341,110 @@ export class Replay {
   }
 
   /**
+   * Refuses what cannot fit before anything is taken.
+   *
+   * @throws {RangeError} If the device has too little memory left.
+   */
+  #requireRoom(args: readonly Node[]): void {
+    const inputs: number[] = [];
+    const state: number[] = [];
+    this.#source.signature.sources.forEach((source, slot) => {
+      const { node, isArgument } = this.#sourceOf(source, args);
+      const isThere = node.storage instanceof DeviceStorage;
+      const isCopied = this.#overwritten.has(slot) && isSeen(node);
+      if (isThere && !isCopied) return;
+      (isArgument ? inputs : state).push(bytesOf(sizeOf(node.shape)));
+    });
+    const { plan } = this;
+    requireRoom(this.#device.backend, `compile: ${this.#source.name}`, [
+      { what: "inputs", buffers: inputs },
+      { what: "parameters and other state", buffers: state },
+      { what: "intermediates", buffers: plan.blocks.map(bytesOf) },
+      {
+        what: "results",
+        buffers: this.#results.map((number) => bytesOf(plan.sizes[number]!)),
+      },
+    ]);
+  }
+
+  /** The node that has the values of a source in a run. */
+  #sourceOf(
+    source: Node,
+    args: readonly Node[],
+  ): { node: Node; isArgument: boolean } {
+    const { storage } = source;
+    if (!(storage instanceof Placeholder)) {
+      return { node: source, isArgument: false };
+    }
+    const { origin } = storage;
+    return typeof origin === "number"
+      ? { node: args[origin]!, isArgument: true }
+      : { node: origin(), isArgument: false };
+  }
+
+  /**
    * Finds the memory of all sources in this run. What would be overwritten is
    * made this graph's own, but for a detached run.
    */
   #bind(args: readonly Node[], detached: boolean = false): void {
-    const { sources } = this.#source.signature;
-    for (let slot = 0; slot < sources.length; slot++) {
-      const source = sources[slot]!;
-      let buffer: DeviceBuffer | undefined;
-      if (source.storage instanceof Placeholder) {
-        const { origin } = source.storage;
-        const node = typeof origin === "number" ? args[origin]! : origin();
-        if (typeof origin === "number") buffer = this.#upload(slot, node);
-        buffer ??= this.#storage(slot, node, detached).buffer;
-      } else buffer = this.#storage(slot, source, detached).buffer;
-      this.#sourceBuffers[slot] = buffer;
-      for (const number of this.#bySlot[slot]!) this.#buffers[number] = buffer;
+    let isNew = false;
+    for (const slot of this.#overwritten.keys()) {
+      const buffer = this.#find(slot, args, detached);
+      isNew ||= buffer !== this.#sourceBuffers[slot];
+      this.#bindSlot(slot, buffer);
     }
+    if (isNew) {
+      this.#written = new Set(
+        [...this.#overwritten.keys()].map((slot) => this.#sourceBuffers[slot]!),
+      );
+    }
+    for (const slot of this.#onlyRead) {
+      const buffer = this.#find(slot, args, detached);
+      // What is overwritten may be an argument too: that keeps its values.
+      const isWritten = !detached && this.#written.has(buffer);
+      this.#bindSlot(slot, isWritten ? this.#copied(slot, buffer) : buffer);
+    }
+  }
+
+  #bindSlot(slot: number, buffer: DeviceBuffer): void {
+    this.#sourceBuffers[slot] = buffer;
+    for (const number of this.#bySlot[slot]!) this.#buffers[number] = buffer;
+  }
+
+  #find(
+    slot: number,
+    args: readonly Node[],
+    detached: boolean,
+  ): DeviceBuffer {
+    const source = this.#source.signature.sources[slot]!;
+    const { node, isArgument } = this.#sourceOf(source, args);
+    return (isArgument ? this.#upload(slot, node) : undefined) ??
+      this.#storage(slot, node, detached).buffer;
   }
 
   /** Values of the host go to one place; they are not kept for other uses. */
   #upload(slot: number, node: Node): DeviceBuffer | undefined {
     if (!(node.storage instanceof HostStorage)) return undefined;
-    const { backend } = this.#device;
     const { words } = node.storage;
+    const buffer = this.#inputOf(slot, words.byteLength);
+    this.#device.backend.write(buffer, words);
+    return buffer;
+  }
+
+  #copied(slot: number, from: DeviceBuffer): DeviceBuffer {
+    const { byteLength } = from;
+    const buffer = this.#inputOf(slot, byteLength);
+    this.#device.backend.copy(from, buffer, byteLength);
+    return buffer;
+  }
+
+  #inputOf(slot: number, byteLength: number): DeviceBuffer {
     let buffer = this.#inputs.get(slot);
     if (!buffer) {
-      buffer = backend.allocate(Math.max(words.byteLength, BYTES_PER_ELEMENT));
+      const least = Math.max(byteLength, BYTES_PER_ELEMENT);
+      buffer = this.#device.backend.allocate(least);
       this.#inputs.set(slot, buffer);
     }
-    backend.write(buffer, words);
     return buffer;
   }
 
@@ -367,7 +452,7 @@ export class Replay {
     const device = this.#device;
     let storage = device.storageOf(node);
     const cell = detached ? undefined : this.#overwritten.get(slot);
-    if (cell && (storage.isShared || node.used || node.handles > 1)) {
+    if (cell && isSeen(node)) {
       // Others look at these values: they keep them.
       const { backend } = device;
       const { byteLength } = storage;
@@ -401,6 +486,12 @@ export class Replay {
     });
     return nodes;
   }
+}
+
+/** Whether others look at the values of a node. */
+function isSeen({ storage, used, handles }: Node): boolean {
+  return used || handles > 1 ||
+    storage instanceof DeviceStorage && storage.isShared;
 }
 
 function bytesOf(size: number): number {

@@ -218,6 +218,12 @@ class WasmBackend implements Backend {
     return new WasmBuffer(this, byteLength, block);
   }
 
+  available(): number {
+    // The last page stays out: see #grow.
+    const most = (MAX_PAGES - 1) * PAGE_BYTES - FIRST_ADDRESS;
+    return most - this.#allocator.used;
+  }
+
   free(buffer: DeviceBuffer): void {
     if (this.#closed) return;
     const { block, byteLength } = this.#own("free", buffer);

@@ -185,6 +185,10 @@ export class WebgpuBackend implements Backend {
     return this.#pool.allocate(byteLength);
   }
 
+  available(): number {
+    return this.#pool.available;
+  }
+
   free(buffer: DeviceBuffer): void {
     if (this.#failures.ended) return;
     this.#pool.free(ownBuffer(buffer));

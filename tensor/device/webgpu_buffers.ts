@@ -109,6 +109,11 @@ export class BufferPool {
     };
   }
 
+  /** Bytes that can still be lent; idle blocks make way. */
+  get available(): number {
+    return this.#limits.maxBytes - this.#bytes;
+  }
+
   /** Lends a block of at least `byteLength` bytes. */
   allocate(byteLength: number): WebgpuBuffer {
     const { maxBufferBytes, maxBytes } = this.#limits;

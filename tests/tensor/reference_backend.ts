@@ -32,6 +32,16 @@ export interface ReferenceOptions extends PlanningOptions {
    * @default 8
    */
   readonly minRows?: number;
+  /**
+   * Most bytes in all buffers together.
+   * @default as many as there are
+   */
+  readonly maxBytes?: number;
+  /**
+   * Most bytes in one buffer.
+   * @default 2 ** 31
+   */
+  readonly maxBufferBytes?: number;
   /** Told of each kernel that runs. */
   readonly onRun?: (kernel: Kernel) => void;
 }
@@ -52,6 +62,7 @@ function checkKernel(kernel: Kernel, maxBuffers: number): void {
 /** Opens the reference device; it is not the default until `useDevice`. */
 export function openReference(options: ReferenceOptions = {}): Device {
   const { maxBuffers = 32, minRows = 8 } = options;
+  const { maxBytes = Infinity, maxBufferBytes = 2 ** 31 } = options;
   let buffers = 0;
   let bytes = 0;
   let peakBytes = 0;
@@ -86,11 +97,14 @@ export function openReference(options: ReferenceOptions = {}): Device {
     limits: {
       maxBuffers,
       minRows,
-      maxBufferBytes: 2 ** 31,
+      maxBufferBytes,
       storeRandom: false,
     },
     lost: new Promise(() => {}),
     allocate(byteLength) {
+      if (byteLength > Math.min(maxBufferBytes, maxBytes - bytes)) {
+        throw new RangeError(`allocate: no room for ${byteLength} bytes`);
+      }
       buffers++;
       bytes += byteLength;
       peakBytes = Math.max(peakBytes, bytes);
@@ -102,6 +116,7 @@ export function openReference(options: ReferenceOptions = {}): Device {
       poison(memory.bytes);
       return memory;
     },
+    available: () => maxBytes - bytes,
     free(buffer) {
       const memory = live(buffer);
       memory.freed = true;
