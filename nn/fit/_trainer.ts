@@ -145,10 +145,11 @@ export class Trainer<Batch, EvaluationBatch> {
     while (!this.#trained) {
       const next = await this.#batches.next();
       if (next === undefined) {
-        if (gaveNone || this.#epochSteps === 0 && !this.#hasTurned()) {
+        const isOver = this.#stepsPerEpoch === Infinity;
+        if (gaveNone || isOver && this.#epochSteps === 0) {
           throw emptyLoader("fit");
         }
-        this.#trained = this.#stepsPerEpoch === Infinity;
+        this.#trained = isOver;
         gaveNone = true;
         continue;
       }
@@ -169,11 +170,6 @@ export class Trainer<Batch, EvaluationBatch> {
       if (stop) return "callback";
     }
     return undefined;
-  }
-
-  /** Whether a loader that goes on over epochs may be at an end of its own. */
-  #hasTurned(): boolean {
-    return this.#stepsPerEpoch < Infinity && this.#totalSteps > 0;
   }
 
   #takeStep(batch: Batch): void {

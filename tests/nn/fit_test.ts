@@ -337,6 +337,21 @@ deviceTest("fit() asks for the next batch before it does a step", async () => {
   assertEquals(log, ["make 1", "make 2", "step", "make 3", "step", "step"]);
 });
 
+deviceTest("fit() lets the device catch up after each step", async (device) => {
+  const log: string[] = [];
+  const { ready } = device;
+  device.ready = () => {
+    log.push("ready");
+    return ready.call(device);
+  };
+  try {
+    await fit((x: Tensor) => (log.push("step"), x), [ones([1]), ones([1])]);
+  } finally {
+    device.ready = ready;
+  }
+  assertEquals(log, ["step", "ready", "step", "ready"]);
+});
+
 deviceTest("fit() ends epochs of a loader without an end", async () => {
   let made = 0;
   let open = true;
@@ -370,6 +385,11 @@ deviceTest("fit() goes on over the ends of a loader's epochs", async () => {
   });
   assertEquals(history.map(({ metrics }) => metrics.loss), [0.5, 1, 1.5]);
   assertEquals(seen, [2, 2, 2, 2, 2, 2]);
+  await assertRejects(
+    () => fit((x: Tensor) => x, [], { stepsPerEpoch: 2 }),
+    RangeError,
+    "fit: the loader gave no batch",
+  );
 });
 
 deviceTest("fit() leaves the loader behind the last batch done", async () => {
