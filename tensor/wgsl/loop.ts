@@ -1,5 +1,6 @@
 /**
- * Loop kernels with one invocation or one workgroup a row.
+ * Loop kernels with one invocation or one workgroup a row, or a workgroup for
+ * a block of rows.
  *
  * @module
  */
@@ -10,20 +11,17 @@ import {
   levelsOf,
   type LoopKernel,
   type Store,
-  type Value,
   type ValueId,
 } from "../kernel/kernel.ts";
 import type { Axis } from "../view.ts";
-import { combined, fromStored, toStored } from "./expressions.ts";
-import { storedTypeOf, typeOf } from "./literal.ts";
+import { combined } from "./expressions.ts";
+import { typeOf } from "./literal.ts";
 import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
 import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
 import { type Operand, Shader } from "./shader.ts";
+import { type Reduction, SharedTotals } from "./shared_totals.ts";
 import { chooseLoop, type LoopStrategy } from "./strategy.ts";
-import { LEAST_SUBGROUP, subgroupCombined } from "./subgroups.ts";
 import { ValueCode } from "./value_code.ts";
-
-type Reduction = Extract<Value, { op: "reduce" }>;
 
 /** What one pass over the columns does. */
 interface Pass {
@@ -40,22 +38,61 @@ export function lowerLoop(
   const shader = new Shader(kernel.buffers);
   const rows = iterationsOf(kernel.rows);
   const { workgroupSize } = strategy;
-  const perRow = strategy.kind === "workgroup";
-  const groups = perRow ? rows : Math.ceil(rows / workgroupSize);
-  const workgroups = gridOf(groups, limits);
+  const inGroup = rowsOf(strategy);
+  const workgroups = gridOf(Math.ceil(rows / inGroup), limits);
   const group = workgroupPosition(shader, workgroups);
-  const row = perRow
-    ? group
-    : shader.let(`${group.text} * ${workgroupSize} + i32(local.x)`, 0, "row");
-  if (workgroups[0] * workgroups[1] * (perRow ? 1 : workgroupSize) !== rows) {
-    // Unsigned: the last of many workgroups may lie past 2^31.
-    shader.line(`if (u32(${row.text}) >= ${rows}u) { return; }`);
-  }
+  const row = rowOf(shader, strategy, group, rows, workgroups);
   const axes = new Map<Axis, Operand>();
   splitPosition(shader, kernel.rows, row, axes);
   const code = new ValueCode(shader, kernel, axes);
   new LoopBody(shader, kernel, axes, code, strategy, limits.subgroups).emit();
   return shader.finish(kernel.name, workgroupSize, workgroups);
+}
+
+/** Rows of a workgroup. */
+function rowsOf(strategy: LoopStrategy): number {
+  switch (strategy.kind) {
+    case "invocation":
+      return strategy.workgroupSize;
+    case "workgroup":
+      return 1;
+    case "block":
+      return strategy.rows;
+    default:
+      return strategy satisfies never;
+  }
+}
+
+/** The row of an invocation; those that have none return, or take the last. */
+function rowOf(
+  shader: Shader,
+  strategy: LoopStrategy,
+  group: Operand,
+  rows: number,
+  [width, height]: readonly [number, number, number],
+): Operand {
+  const inGroup = rowsOf(strategy);
+  const isWhole = width * height * inGroup === rows;
+  // Unsigned: the last of many workgroups may lie past 2^31.
+  const leave = (text: string, count: number) =>
+    shader.line(`if (u32(${text}) >= ${count}u) { return; }`);
+  if (strategy.kind === "block") {
+    const groups = Math.ceil(rows / inGroup);
+    // A whole workgroup may leave before a barrier, a part of it may not.
+    if (width * height !== groups) leave(group.text, groups);
+    const text = `${group.text} * ${inGroup} + i32(local.x % ${inGroup}u)`;
+    const row = shader.let(text, 0, "row");
+    shader.line(`let share = local.x / ${inGroup}u;`);
+    shader.line(`let isRow = ${row.text} < ${rows};`);
+    return shader.let(`min(${row.text}, ${rows - 1})`, 0, "row");
+  }
+  const row = inGroup === 1 ? group : shader.let(
+    `${group.text} * ${inGroup} + i32(local.x)`,
+    0,
+    "row",
+  );
+  if (!isWhole) leave(row.text, rows);
+  return row;
 }
 
 class LoopBody {
@@ -64,10 +101,7 @@ class LoopBody {
   readonly #axes: Map<Axis, Operand>;
   readonly #code: ValueCode;
   readonly #strategy: LoopStrategy;
-  /** What enables subgroups, if there are any. */
-  readonly #subgroups: string | undefined;
-  /** Workgroup arrays that are declared. */
-  readonly #shared: Set<string> = new Set();
+  readonly #shared: SharedTotals;
 
   constructor(
     shader: Shader,
@@ -82,20 +116,23 @@ class LoopBody {
     this.#axes = axes;
     this.#code = code;
     this.#strategy = strategy;
-    this.#subgroups = subgroups;
+    this.#shared = new SharedTotals(shader, strategy, subgroups);
   }
 
   emit(): void {
     const { passes, rowStores } = passesOf(this.#kernel);
-    const perRow = this.#strategy.kind === "workgroup";
+    const isShared = this.#strategy.kind !== "invocation";
     const isEmpty = iterationsOf(this.#kernel.cols) === 0;
     passes.forEach((pass, number) => {
       const totals = this.#accumulators(pass);
       if (!isEmpty) {
-        if (perRow) this.#strided(pass, totals);
+        if (isShared) this.#strided(pass, totals);
         else this.#nested(pass, totals);
       }
-      const results = perRow ? this.#share(pass, totals, number % 2) : totals;
+      const reductions = pass.reductions.map(({ value }) => value);
+      const results = isShared
+        ? this.#shared.share(reductions, totals, number % 2)
+        : totals;
       pass.reductions.forEach(({ id }, i) => {
         // Named anew: a later pass finds another total in the same place.
         const text = this.#shader.fresh("v");
@@ -104,13 +141,17 @@ class LoopBody {
       });
     });
     if (rowStores.length === 0) return;
-    if (!perRow) {
+    if (!isShared) {
       this.#code.stores(rowStores);
       return;
     }
     // Values first: what they name must be known outside the block as well.
     for (const store of rowStores) this.#code.operand(store.value);
-    this.#shader.line("if (local.x == 0u) {");
+    this.#shader.line(
+      this.#strategy.kind === "block"
+        ? "if ((share == 0u) & isRow) {"
+        : "if (local.x == 0u) {",
+    );
     this.#code.stores(rowStores);
     this.#shader.line("}");
   }
@@ -137,7 +178,14 @@ class LoopBody {
         `${total} = ${combined(value.reducer, total, text, value.dtype)};`,
       );
     });
+    if (this.#strategy.kind !== "block" || pass.stores.length === 0) {
+      this.#code.stores(pass.stores);
+      return;
+    }
+    for (const store of pass.stores) this.#code.operand(store.value);
+    this.#shader.line("if (isRow) {");
     this.#code.stores(pass.stores);
+    this.#shader.line("}");
   }
 
   /** One loop a column axis. */
@@ -162,7 +210,10 @@ class LoopBody {
 
   /** One loop over the columns that fall to this invocation. */
   #strided(pass: Pass, totals: readonly string[]): void {
-    const { workgroupSize } = this.#strategy;
+    const strategy = this.#strategy;
+    const [first, step] = strategy.kind === "block"
+      ? ["share", strategy.workgroupSize / strategy.rows]
+      : ["local.x", strategy.workgroupSize];
     const cols = iterationsOf(this.#kernel.cols);
     const name = this.#shader.fresh("c");
     this.#shader.open();
@@ -171,111 +222,11 @@ class LoopBody {
     this.#column(pass, totals);
     const lines = this.#shader.close();
     this.#shader.block(
-      `for (var ${name} = i32(local.x); ${name} < ${cols}; ` +
-        `${name} += ${workgroupSize})`,
+      `for (var ${name} = i32(${first}); ${name} < ${cols}; ` +
+        `${name} += ${step})`,
       lines,
     );
     this.#code.forget();
-  }
-
-  /**
-   * Combines the totals of the workgroup's invocations.
-   *
-   * @param set Two sets of arrays serve in turn: a pass may write while another
-   * invocation still reads the result of the pass before.
-   * @returns The expressions of the results.
-   */
-  #share(pass: Pass, totals: readonly string[], set: number): string[] {
-    if (totals.length === 0) return [];
-    const subgroups = this.#subgroups;
-    const { workgroupSize } = this.#strategy;
-    const length = subgroups === undefined
-      ? workgroupSize
-      : Math.ceil(workgroupSize / LEAST_SUBGROUP);
-    const shared = pass.reductions.map(({ value: { dtype } }, i) => {
-      const type = storedTypeOf(dtype);
-      const name = `shared_${type}_${set}_${i}`;
-      if (!this.#shared.has(name)) {
-        this.#shared.add(name);
-        this.#shader.global(
-          `var<workgroup> ${name}: array<${type}, ${length}>;`,
-        );
-      }
-      return name;
-    });
-    if (subgroups !== undefined) {
-      return this.#combineSubgroups(pass, totals, shared, subgroups);
-    }
-    pass.reductions.forEach(({ value: { dtype } }, i) => {
-      const total = toStored(totals[i]!, dtype);
-      this.#shader.line(`${shared[i]}[local.x] = ${total};`);
-    });
-    this.#combineShared(pass, shared);
-    return pass.reductions.map(({ value: { dtype } }, i) =>
-      fromStored(`${shared[i]}[0]`, dtype)
-    );
-  }
-
-  /** Each subgroup combines its own; all invocations add up the results. */
-  #combineSubgroups(
-    { reductions }: Pass,
-    totals: readonly string[],
-    shared: readonly string[],
-    enable: string,
-  ): string[] {
-    const shader = this.#shader;
-    shader.useSubgroups(enable);
-    const parts = reductions.map(({ value: { reducer, dtype } }, i) => {
-      const part = shader.fresh("part");
-      const combined = subgroupCombined(reducer, totals[i]!, dtype);
-      shader.line(`let ${part} = ${combined};`);
-      return toStored(part, dtype);
-    });
-    shader.block(
-      "if (subgroupLane == 0u)",
-      parts.map((part, i) => `${shared[i]}[local.x / subgroupSize] = ${part};`),
-    );
-    shader.line("workgroupBarrier();");
-    const results = reductions.map(({ value: { dtype } }, i) => {
-      const result = shader.fresh("result");
-      const first = fromStored(`${shared[i]}[0]`, dtype);
-      shader.line(`var ${result} = ${first};`);
-      return result;
-    });
-    const other = shader.fresh("other");
-    const { workgroupSize } = this.#strategy;
-    shader.block(
-      `for (var i = 1u; i * subgroupSize < ${workgroupSize}u; i++)`,
-      reductions.flatMap(({ value: { reducer, dtype } }, i) => {
-        const result = results[i]!;
-        const name = `${other}_${i}`;
-        return [
-          `let ${name} = ${fromStored(`${shared[i]}[i]`, dtype)};`,
-          `${result} = ${combined(reducer, result, name, dtype)};`,
-        ];
-      }),
-    );
-    return results;
-  }
-
-  /** Halves the shares until the first holds all. */
-  #combineShared({ reductions }: Pass, shared: readonly string[]): void {
-    this.#shader.line("workgroupBarrier();");
-    let half = this.#strategy.workgroupSize / 2;
-    for (; half >= 1; half /= 2) {
-      const lines = reductions.map(({ value: { reducer, dtype } }, i) => {
-        const name = shared[i]!;
-        const mine = this.#shader.fresh("mine");
-        const other = this.#shader.fresh("other");
-        const sum = combined(reducer, mine, other, dtype);
-        const load = (place: string) => fromStored(`${name}[${place}]`, dtype);
-        return `let ${mine} = ${load("local.x")}; ` +
-          `let ${other} = ${load(`local.x + ${half}u`)}; ` +
-          `${name}[local.x] = ${toStored(`(${sum})`, dtype)};`;
-      });
-      this.#shader.block(`if (local.x < ${half}u)`, lines);
-      this.#shader.line("workgroupBarrier();");
-    }
   }
 }
 

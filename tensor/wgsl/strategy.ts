@@ -5,6 +5,7 @@
  */
 
 import { levelsOf, type LoopKernel } from "../kernel/kernel.ts";
+import type { Axis } from "../view.ts";
 import type { ShaderLimits } from "./program.ts";
 import { iterationsOf } from "./rows.ts";
 
@@ -13,7 +14,14 @@ export type LoopStrategy =
   /** One invocation a row. */
   | { readonly kind: "invocation"; readonly workgroupSize: number }
   /** One workgroup a row, its invocations taking columns in turn. */
-  | { readonly kind: "workgroup"; readonly workgroupSize: number };
+  | { readonly kind: "workgroup"; readonly workgroupSize: number }
+  /** Neighbouring invocations a row each, and others that share columns. */
+  | {
+    readonly kind: "block";
+    readonly workgroupSize: number;
+    /** Rows of a workgroup: a power of two. */
+    readonly rows: number;
+  };
 
 /** Chooses for a kernel that is not run as a matrix product. */
 export function chooseLoop(
@@ -29,12 +37,13 @@ export function chooseLoop(
     workgroupSize: limits.isFallback && rows < 512 ? 8 : 64,
   } as const;
   if (kernel.cols.length === 0 || cols <= 32) return invocation;
-  if (rows >= (limits.isFallback ? 16 : 16384) && !isLong(kernel, limits)) {
-    return invocation;
-  }
+  const isAcross = !limits.isFallback && readsAcrossRows(kernel);
+  const many = limits.isFallback ? 16 : isAcross ? 32768 : Infinity;
+  if (rows >= many && !isLong(kernel, limits)) return invocation;
   const most = Math.min(limits.isFallback ? 32 : 256, limits.maxWorkgroupSize);
   let workgroupSize = 32;
   while (workgroupSize < most && workgroupSize < cols) workgroupSize *= 2;
+  if (isAcross) workgroupSize = most;
   // Each reduction has a word for each invocation.
   const reductions = kernel.values.filter(({ op }) => op === "reduce").length;
   const bytesOf = (size: number) => size * 4 * reductions;
@@ -43,7 +52,31 @@ export function chooseLoop(
   ) {
     workgroupSize /= 2;
   }
-  return workgroupSize > 1 ? { kind: "workgroup", workgroupSize } : invocation;
+  if (workgroupSize === 1) return invocation;
+  return isAcross && rows > 1 && workgroupSize > BLOCK_ROWS
+    ? { kind: "block", workgroupSize, rows: BLOCK_ROWS }
+    : { kind: "workgroup", workgroupSize };
+}
+
+/** Rows of a block: invocations whose loads make one line of memory. */
+const BLOCK_ROWS = 32;
+
+/**
+ * Whether neighbouring rows are neighbours in more of the arrays that a kernel
+ * reads than neighbouring columns are, as in a sum over the first axis.
+ */
+function readsAcrossRows({ values, rows, cols }: LoopKernel): boolean {
+  const [row, col] = [rows.at(-1), cols.at(-1)];
+  let [across, along] = [0, 0];
+  for (const value of values) {
+    if (value.op !== "load") continue;
+    const { terms } = value.index;
+    const steps = (axis: Axis | undefined) =>
+      terms.some(({ atom, coefficient }) => atom === axis && coefficient === 1);
+    if (steps(col)) along++;
+    else if (steps(row) && terms.length > 1) across++;
+  }
+  return across > along;
 }
 
 /**

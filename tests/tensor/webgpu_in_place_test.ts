@@ -41,6 +41,7 @@ const LOOPS: readonly (LoopStrategy | undefined)[] = [
   { kind: "invocation", workgroupSize: 64 },
   { kind: "workgroup", workgroupSize: 32 },
   { kind: "workgroup", workgroupSize: 256 },
+  { kind: "block", workgroupSize: 64, rows: 16 },
 ];
 
 /** Runs loop kernels in each way. */

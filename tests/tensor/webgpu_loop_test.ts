@@ -28,6 +28,7 @@ const WAYS: readonly WebgpuOptions[] = ([
   { kind: "invocation", workgroupSize: 64 },
   { kind: "workgroup", workgroupSize: 32 },
   { kind: "workgroup", workgroupSize: 256 },
+  { kind: "block", workgroupSize: 64, rows: 8 },
 ] as const).flatMap((strategy) => {
   const way = only(strategy);
   return strategy.kind === "workgroup" && subgroups !== undefined

@@ -39,7 +39,8 @@ function sumKernel(rows: number, cols: number) {
 
 Deno.test("chooseLoop() gives long rows a workgroup each, others a lane", () => {
   assertEquals(chooseLoop(sumKernel(64, 10), GPU).kind, "invocation");
-  assertEquals(chooseLoop(sumKernel(100_000, 100), GPU).kind, "invocation");
+  assertEquals(chooseLoop(sumKernel(100_000, 30), GPU).kind, "invocation");
+  assertEquals(chooseLoop(sumKernel(100_000, 100), GPU).kind, "workgroup");
   assertEquals(chooseLoop(sumKernel(64, 1000), GPU), {
     kind: "workgroup",
     workgroupSize: 256,
@@ -54,6 +55,25 @@ Deno.test("chooseLoop() gives long rows a workgroup each, others a lane", () => 
   assertEquals(chooseLoop(sumKernel(64, 1000), none).kind, "invocation");
   const small = { ...GPU, maxWorkgroupSize: 64 };
   assertEquals(chooseLoop(sumKernel(64, 1000), small).workgroupSize, 64);
+});
+
+Deno.test("chooseLoop() takes blocks of rows where those are neighbours", () => {
+  const across = (rows: number, cols: number) => {
+    const builder = new KernelBuilder();
+    const [i, j] = [builder.row(rows), builder.col(cols)];
+    const input = builder.input("float32", rows * cols);
+    const output = builder.output("float32", rows);
+    const value = builder.load(input, at(j, i));
+    builder.store(output, at(i), builder.reduce("sum", value));
+    return builder.build("sum over the first axis");
+  };
+  const block = { kind: "block", workgroupSize: 256, rows: 32 } as const;
+  assertEquals(chooseLoop(across(768, 4096), GPU), block);
+  assertEquals(chooseLoop(across(16384, 64), GPU), block);
+  assertEquals(chooseLoop(across(100_000, 64), GPU).kind, "invocation");
+  assertEquals(chooseLoop(across(768, 16), GPU).kind, "invocation");
+  assertEquals(chooseLoop(across(1, 4096), GPU).kind, "workgroup");
+  assertEquals(chooseLoop(across(768, 4096), FALLBACK).kind, "invocation");
 });
 
 Deno.test("chooseLoop() spreads few rows over a processor's threads", () => {
