@@ -175,12 +175,18 @@ const DEPTHS = [{ depth: 16, rate: 1 }, { depth: 8, rate: 0.95 }] as const;
 /** Most parts of a sum, and the fewest terms in one. */
 const MOST_PARTS = 32;
 const LEAST_TERMS = 128;
+/** Most sums in all parts: 64 MiB. Where there are more, parts gain nothing. */
+const MOST_SUMS = 2 ** 24;
 
-function partsOf(k: number): number[] {
-  const parts: number[] = [];
-  for (let count = 1; count <= MOST_PARTS; count *= 2) {
-    if (count === 1 || k / count >= LEAST_TERMS) parts.push(count);
-  }
+/** Into how many parts sums may be cut. */
+function partsOf({ batch, m, n, k }: ContractSizes): number[] {
+  const most = Math.min(
+    MOST_PARTS,
+    k / LEAST_TERMS,
+    MOST_SUMS / (batch * m * n),
+  );
+  const parts = [1];
+  for (let count = 2; count <= most; count *= 2) parts.push(count);
   return parts;
 }
 
@@ -210,7 +216,7 @@ function tiledWays(
   });
   return shapes.flatMap(({ tile, block, depth, rate }) => {
     const lanes = lanesOf({ tile, block });
-    return partsOf(k).map((count): ContractWay => {
+    return partsOf(sizes).map((count): ContractWay => {
       const terms = termsOfPart(k, depth, count);
       const parts = Math.ceil(k / terms);
       const groups = parts * batch * Math.ceil(m / tile[0]) *
@@ -238,7 +244,7 @@ function vectorWays(
   if (VECTOR_LANES * 4 * MOST_VECTORS > limits.maxWorkgroupBytes) return [];
   const alongTerms = !(swap ? alongM : alongN);
   return [4, 32].flatMap((columns) =>
-    partsOf(k).map((count): ContractWay => {
+    partsOf(sizes).map((count): ContractWay => {
       const terms = Math.ceil(k / count);
       const parts = Math.ceil(k / terms);
       const groups = parts * batch * Math.ceil(long / columns);

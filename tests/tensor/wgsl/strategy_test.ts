@@ -107,6 +107,11 @@ Deno.test("chooseContract() cuts long sums of few tiles", () => {
   assert(gradient.kind === "tiled" && gradient.parts > 4);
   const short = chooseContract({ ...sizes, k: 200 }, GPU);
   assert(!("parts" in short) || short.parts === 1);
+  // Parts of what is large would take memory for nothing.
+  const large = { batch: 1, m: 8192, n: 8192, k: 8192 };
+  for (const { strategy } of contractWays(large, GPU)) {
+    assert(!("parts" in strategy) || strategy.parts === 1);
+  }
 });
 
 Deno.test("chooseContract() reads a matrix once for a few vectors", () => {
