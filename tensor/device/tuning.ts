@@ -9,7 +9,21 @@ import { type Kernel, kernelKey } from "../kernel/kernel.ts";
 
 /**
  * The fastest ways to run kernels, by adapter and then by kernel: plain JSON,
- * for the caller to store.
+ * for the caller to store. A compiled function's `tune` finds them.
+ *
+ * @example Tuning once, for all later runs on this adapter
+ * ```ts
+ * import { compile, ones, openDevice, type Tensor } from "@heddle/tensor";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = await openDevice();
+ * const product = compile((a: Tensor, b: Tensor) => a.matmul(b));
+ * await product.tune(ones([64, 64]), ones([64, 64]));
+ * const stored = JSON.stringify(device.tuning); // to a file, say
+ * // In the next process, before the function runs for the first time:
+ * device.tuning = JSON.parse(stored);
+ * assertEquals(JSON.stringify(device.tuning), stored);
+ * ```
  */
 export type Tuning = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
