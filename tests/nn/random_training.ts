@@ -32,7 +32,7 @@ import {
   Tanh,
   WarmupCosineLR,
 } from "@heddle/nn";
-import { compile, realize, Scope, type Tensor } from "@heddle/tensor";
+import { compile, Scope, type Tensor } from "@heddle/tensor";
 import { type Seeded, seeded } from "../seeded.ts";
 
 /** A network, and all that trains it. */
@@ -226,11 +226,12 @@ export async function train(
 ): Promise<{ losses: number[]; values: Record<string, unknown> }> {
   const step = isCompiled ? compile(training.step) : training.step;
   const { model, optimizer } = training;
-  // Else the first step computes the initial weights, in the same kernels.
-  await realize(
-    ...Object.values(model.stateDict()),
-    ...Object.values(optimizer.stateDict().tensors),
-  );
+  // Else the first step computes the initial weights, in the same kernels. One
+  // by one: else all zeros of a shape are one value.
+  const { tensors } = optimizer.stateDict();
+  for (const one of Object.values({ ...model.stateDict(), ...tensors })) {
+    await one.realize();
+  }
   const losses: number[] = [];
   for (let at = 0; at < steps; at++) {
     using _scope = new Scope();
