@@ -171,7 +171,10 @@ class Planner {
     return false;
   }
 
-  /** The order of the plan, but for steps that now have to wait. */
+  /**
+   * Each result as soon as it can be, each other step as late as it can be:
+   * what checkpoints compute again waits for the gradient that it is for.
+   */
   #order(): number[] {
     const order: number[] = [];
     const placed = new Set<number>();
@@ -181,7 +184,8 @@ class Planner {
         const at = todo.at(-1)!;
         const missing = [...this.#before[at]!].filter((b) => !placed.has(b));
         if (missing.length > 0 && !placed.has(at)) {
-          todo.push(...missing);
+          // The last on top: a gradient before what is computed again for it.
+          todo.push(...missing.sort((a, b) => a - b));
           continue;
         }
         todo.pop();
@@ -190,7 +194,13 @@ class Planner {
         order.push(at);
       }
     };
-    this.#plan.steps.forEach((_, at) => place(at));
+    const { steps, roots } = this.#plan;
+    const wanted = new Set(roots);
+    steps.forEach(({ buffers }, at) => {
+      const writes = (number: number) => this.#writer.get(number) === at;
+      if (buffers.some((n) => wanted.has(n) && writes(n))) place(at);
+    });
+    steps.forEach((_, at) => place(at));
     return order;
   }
 
