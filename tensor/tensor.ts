@@ -7,6 +7,7 @@
 import type { DType, TensorData } from "./dtype.ts";
 import { noteOrigin } from "./device/leaks.ts";
 import {
+  computeAlone,
   computeNow,
   currentDevice,
   defer,
@@ -20,7 +21,7 @@ import {
   readSync,
   readValues,
 } from "./device/runtime.ts";
-import { fence, filled } from "./graph/build.ts";
+import { constantValue, fence, filled } from "./graph/build.ts";
 import { gradients } from "./graph/gradients.ts";
 import {
   isGradEnabled,
@@ -297,6 +298,8 @@ export class Tensor {
         `assign: types differ: got ${value.dtype} for ${this.dtype}`,
       );
     }
+    // Zeros that something is added to, say.
+    if (constantValue(this.#node) !== undefined) computeAlone([this.#node]);
     if (variables.has(this.#node)) this.#become(value.#node);
     else this.#show(fence(value.#node, false));
     return this;
@@ -346,6 +349,7 @@ export class Tensor {
           "a part in this one",
       );
     }
+    computeAlone(leaves);
     withoutGrad(() => {
       const start = seed ? seed.#node : filled(1, root.shape, "float32");
       const found = gradients([root], [start], leaves);

@@ -186,6 +186,17 @@ export function computeNow(device: Device, nodes: readonly Node[]): void {
   device.compute(all);
 }
 
+/**
+ * Computes nodes, and nothing else, if a device is open: what a training step
+ * starts from is then there in its first run as in all others, and all of them
+ * round alike.
+ */
+export function computeAlone(nodes: readonly Node[]): void {
+  if (currentTrace() !== undefined) return;
+  const open = nodes.filter(({ storage }) => storage === undefined);
+  if (open.length > 0) activeDevice()?.compute(open);
+}
+
 /** Marks a tensor's values as replaced: released at the end of the next step. */
 export function retire(node: Node): void {
   if (currentTrace() !== undefined) return;
