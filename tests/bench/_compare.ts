@@ -67,6 +67,8 @@ export interface Comparison<I extends readonly Input[]> {
   /** What the first results should be. */
   readonly expected: readonly Expected[];
   readonly heddle: Prepare<Tensor, Device, I>;
+  /** The same without `compile`, to be told what compiling gives. */
+  readonly eager?: Prepare<Tensor, Device, I>;
   readonly jax?: Prepare<JaxArray, Jax, I>;
   readonly tfjs?: Prepare<TfTensor, Tf, I>;
   /** What PyTorch does, on `wasm` alone: it has no other device here. */
@@ -115,6 +117,10 @@ export async function compare<const I extends readonly Input[]>(
   const heddle = await openHeddle(work.device);
   if (heddle === undefined) return;
   await register(group, await entry(work, heddle, work.heddle));
+  if (work.eager !== undefined) {
+    const eager = { ...heddle, name: "heddle eager" };
+    await register(group, await entry(work, eager, work.eager));
+  }
   await peer(group, "jax-js", work.jax, async (prepare) => {
     const jax = await openJax(work.device);
     return jax && await entry(work, jax, prepare);

@@ -11,7 +11,7 @@ import {
   Sequential,
   Sigmoid,
 } from "@heddle/nn";
-import { concat, endStep, type Tensor } from "@heddle/tensor";
+import { compile, concat, endStep, type Tensor } from "@heddle/tensor";
 import {
   BETAS,
   CHANNELS,
@@ -51,21 +51,41 @@ class Siamese extends Module {
     new Sigmoid(),
   );
 
-  override forward({ images, digits, target }: Step<Tensor>): Tensor {
-    const [first, second] = images.map((image) =>
-      this.branch.forward(image)
-    ) as [Tensor, Tensor];
+  /** The loss of a batch of pairs, `[batch, 2, 14, 14]`. */
+  override forward({ pairs, digits, target }: Batch): Tensor {
+    const branch = (at: number) =>
+      this.branch.forward(
+        pairs.slice(null, [at, at + 1]), // [batch, 1, 14, 14]
+      );
+    const [first, second] = [branch(0), branch(1)];
     const probs = this.head.forward(concat([first, second], 1));
     return crossEntropy(first, digits[0]).add(crossEntropy(second, digits[1]))
       .div(4).add(bce(probs, target).div(2));
   }
 }
 
-/** Makes the training step, with parameters of its own. */
-export function heddleStep(
+/** A batch as a loader gives it: both images of a pair lie together. */
+type Batch = Pick<Step<Tensor>, "digits" | "target"> & {
+  readonly pairs: Tensor;
+};
+
+/** How the step is made. */
+export interface StepOptions {
+  /** Whether anything is dropped. */
+  readonly dropout: boolean;
+  /**
+   * Whether the step is traced once and replayed.
+   * @default true
+   */
+  readonly compiled?: boolean;
+}
+
+/** Makes the training step, with parameters of its own; it gives the loss. */
+export async function heddleStep(
   inputs: readonly Tensor[],
-  dropout: boolean,
-): () => Tensor {
+  options: StepOptions,
+): Promise<() => Tensor> {
+  const { dropout, compiled = true } = options;
   const network = new Siamese().train(dropout);
   [...network.parameters()].forEach((parameter, at) => {
     const from = inputs[at]!;
@@ -78,11 +98,14 @@ export function heddleStep(
     eps: EPSILON,
   });
   endStep();
-  const batch = named(inputs);
-  return () => {
-    const loss = network.forward(batch);
+  const { images, digits, target } = named(inputs);
+  const pairs = await concat([...images], 1).realize();
+  const step = (pairs: Tensor, digits: [Tensor, Tensor], target: Tensor) => {
+    const loss = network.forward({ pairs, digits, target });
     loss.backward();
     optimizer.step();
     return loss;
   };
+  const run = compiled ? compile(step, { name: "siamese step" }) : step;
+  return () => run(pairs, [...digits], target);
 }

@@ -3,11 +3,14 @@
  * 17.4 million operations a pair; 0.45 million parameters.
  */
 
-import { compare, type Expected } from "./_compare.ts";
-import type { DeviceName } from "./_peers.ts";
+import { compare, type Expected, type Prepare } from "./_compare.ts";
+import type { Device, Tensor } from "@heddle/tensor";
+import type { DeviceName, Input } from "./_peers.ts";
 import { DROPOUT, siameseInputs } from "./_siamese.ts";
-import { heddleStep } from "./_siamese_heddle.ts";
+import { heddleStep, type StepOptions } from "./_siamese_heddle.ts";
 import { jaxStep } from "./_siamese_jax.ts";
+
+type HeddleWork = Prepare<Tensor, Device, readonly Input[]>;
 
 /**
  * The loss of the first steps without dropout, by batch size, from
@@ -20,6 +23,13 @@ const LOSSES: Readonly<Record<number, readonly number[]>> = {
 
 async function siamese(batch: number, device: DeviceName): Promise<void> {
   const losses = LOSSES[batch]!;
+  const steps =
+    (options: Partial<StepOptions>): HeddleWork =>
+    async (inputs, _device, purpose) => {
+      const dropout = purpose === "time";
+      const step = await heddleStep(inputs, { ...options, dropout });
+      return dropout ? () => [step()] : () => losses.map(step);
+    };
   await compare({
     name: `siamese step batch ${batch}`,
     device,
@@ -29,11 +39,9 @@ async function siamese(batch: number, device: DeviceName): Promise<void> {
       rtol: 1e-4, // Adam's first steps have the size 1e-3, whatever the gradient.
       at: () => loss,
     })),
-    heddle: (inputs, _device, purpose) => {
-      const step = heddleStep(inputs, purpose === "time");
-      if (purpose === "time") return () => [step()];
-      return () => losses.map(step);
-    },
+    heddle: steps({}),
+    // An uncompiled step shows what compiling gives.
+    ...device === "wasm" && { eager: steps({ compiled: false }) },
     jax: (inputs, jax, purpose) => {
       const step = jaxStep(inputs, jax, purpose === "time");
       if (purpose === "time") return step;
@@ -55,3 +63,4 @@ async function siamese(batch: number, device: DeviceName): Promise<void> {
 
 await siamese(1, "wasm");
 await siamese(64, "wasm");
+await siamese(64, "webgpu");
