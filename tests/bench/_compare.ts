@@ -109,6 +109,18 @@ export function input(
   return { shape, values };
 }
 
+/** Weight, bias, weight, … of the usual size; matrices have the inputs first. */
+export function initial(shapes: readonly (readonly number[])[]): FloatInput[] {
+  return shapes.map((shape, at) => {
+    const weight = shapes[at - at % 2]!;
+    const fanIn = weight.length === 4
+      ? weight.slice(1).reduce((a, b) => a * b)
+      : weight[0]!;
+    const bound = 1 / Math.sqrt(fanIn);
+    return input(shape, at, { low: -bound, high: bound });
+  });
+}
+
 /** Checks the work in every library and registers its benches. */
 export async function compare<const I extends readonly Input[]>(
   work: Comparison<I>,

@@ -1,10 +1,12 @@
 /**
  * A function of tensors as the work of a group: alone, or with its gradients.
+ * Ours are compiled and those of jax-js are jitted, which is how both are used
+ * for what runs again and again; the other two have only the one way.
  *
  * @module
  */
 
-import type { Tensor } from "@heddle/tensor";
+import { compile, type Tensor } from "@heddle/tensor";
 import type { Comparison } from "./_compare.ts";
 import type { Input, Jax, JaxArray, Tf, TfTensor } from "./_peers.ts";
 
@@ -37,7 +39,10 @@ type Work = Pick<
 export function forward(functions: Functions): Work {
   const { heddle, jax, tfjs, pytorch } = functions;
   return {
-    heddle: (inputs) => () => [heddle(...inputs)],
+    heddle: (inputs) => {
+      const f = compile(heddle, { name: pytorch });
+      return () => [f(...inputs)];
+    },
     ...jax && {
       jax: (inputs, library) => {
         const f = library.jit(jax(library));
@@ -60,12 +65,13 @@ export function withGradients(functions: Functions): Work {
   return {
     heddle: (inputs) => {
       const leaves = inputs.slice(0, -1).map((x) => x.detach().asVariable());
-      const seed = inputs.at(-1)!;
-      return () => {
+      const both = compile((seed: Tensor) => {
         const y = heddle(...leaves);
         y.backward(seed);
         return [y, ...leaves.map(takeGradient)];
-      };
+      }, { name: `${pytorch} gradients` });
+      const seed = inputs.at(-1)!;
+      return () => both(seed);
     },
     ...jax && {
       jax: (inputs, library) => {

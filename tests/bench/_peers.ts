@@ -8,7 +8,10 @@
  */
 
 import type { numpy } from "@jax-js/jax";
-import type { Tensor as TfTensor } from "@tensorflow/tfjs-core";
+import type {
+  Scalar as TfScalar,
+  Tensor as TfTensor,
+} from "@tensorflow/tfjs-core";
 import {
   type Device,
   openDevice,
@@ -56,7 +59,7 @@ export type Jax = typeof import("@jax-js/jax");
 export type JaxArray = numpy.Array;
 /** What TensorFlow.js exports. */
 export type Tf = typeof import("@tensorflow/tfjs-core");
-export type { TfTensor };
+export type { TfScalar, TfTensor };
 
 /** Opens a library on a device; undefined, and a line, where it cannot be. */
 function once<T>(

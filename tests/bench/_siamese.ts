@@ -4,13 +4,13 @@
  *
  * A branch is conv 3x3 to 24 channels, conv 3x3 to 48, max pooling 2x2, 300
  * hidden units and 10 logits; the head takes both logits through 256 and 256
- * units to one probability. LeakyReLU 0.01, dropout 0.2, Adam 1e-3. The loss is
+ * units to one probability. LeakyReLU 0.01, dropout 0.2, Adam. The loss is
  * a quarter of each branch's cross entropy and half the binary one.
  *
  * @module
  */
 
-import { input } from "./_compare.ts";
+import { initial, input } from "./_compare.ts";
 import type { Input } from "./_peers.ts";
 import { seeded } from "../seeded.ts";
 
@@ -21,9 +21,6 @@ export const HIDDEN = 300;
 export const DIGITS = 10;
 export const HEAD = 256;
 export const DROPOUT = 0.2;
-export const LEARNING_RATE = 1e-3;
-export const BETAS: readonly [number, number] = [0.9, 0.999];
-export const EPSILON = 1e-8;
 
 /** Elements of an image after both convolutions and the pooling. */
 export const FEATURES: number = 2 * CHANNELS * ((SIDE - 4) / 2) ** 2;
@@ -79,16 +76,9 @@ export function named<T>(inputs: readonly T[]): Step<T> {
   };
 }
 
-/** Parameters of the usual size, and one batch of noise with random digits. */
+/** The parameters, and one batch of noise with random digits. */
 export function siameseInputs(batch: number): Input[] {
-  const parameters = SHAPES.map((shape, at) => {
-    const weight = SHAPES[at - at % 2]!;
-    const fanIn = weight.length === 4
-      ? weight.slice(1).reduce((a, b) => a * b)
-      : weight[0]!;
-    const bound = 1 / Math.sqrt(fanIn);
-    return input(shape, at, { low: -bound, high: bound });
-  });
+  const parameters = initial(SHAPES);
   const images = [100, 101].map((seed) =>
     input([batch, 1, SIDE, SIDE], seed, { low: 0 })
   );

@@ -1,6 +1,5 @@
 import { bce, crossEntropy } from "@heddle/losses";
 import {
-  Adam,
   Conv2d,
   Dropout,
   Flatten,
@@ -11,20 +10,18 @@ import {
   Sequential,
   Sigmoid,
 } from "@heddle/nn";
-import { compile, concat, endStep, type Tensor } from "@heddle/tensor";
+import { concat, type Tensor } from "@heddle/tensor";
 import {
-  BETAS,
   CHANNELS,
   DIGITS,
   DROPOUT,
-  EPSILON,
   FEATURES,
   HEAD,
   HIDDEN,
-  LEARNING_RATE,
   named,
-  type Step,
+  PARAMETERS,
 } from "./_siamese.ts";
+import { trainingStep } from "./_training_heddle.ts";
 
 class Siamese extends Module {
   readonly branch = new Sequential(
@@ -65,8 +62,10 @@ class Siamese extends Module {
 }
 
 /** A batch as a loader gives it: both images of a pair lie together. */
-type Batch = Pick<Step<Tensor>, "digits" | "target"> & {
+type Batch = {
   readonly pairs: Tensor;
+  readonly digits: readonly [Tensor, Tensor];
+  readonly target: Tensor;
 };
 
 /** How the step is made. */
@@ -85,27 +84,16 @@ export async function heddleStep(
   inputs: readonly Tensor[],
   options: StepOptions,
 ): Promise<() => Tensor> {
-  const { dropout, compiled = true } = options;
+  const { dropout, ...rest } = options;
   const network = new Siamese().train(dropout);
-  [...network.parameters()].forEach((parameter, at) => {
-    const from = inputs[at]!;
-    // A linear layer has the outputs first.
-    parameter.assign(from.rank === 2 ? from.transpose() : from);
-  });
-  const optimizer = new Adam(network.parameters(), {
-    learningRate: LEARNING_RATE,
-    betas: BETAS,
-    eps: EPSILON,
-  });
-  endStep();
   const { images, digits, target } = named(inputs);
   const pairs = await concat([...images], 1).realize();
-  const step = (pairs: Tensor, digits: [Tensor, Tensor], target: Tensor) => {
-    const loss = network.forward({ pairs, digits, target });
-    loss.backward();
-    optimizer.step();
-    return loss;
-  };
-  const run = compiled ? compile(step, { name: "siamese step" }) : step;
-  return () => run(pairs, [...digits], target);
+  return trainingStep({
+    ...rest,
+    name: "siamese step",
+    network,
+    parameters: inputs.slice(0, PARAMETERS),
+    batch: [{ pairs, digits, target }],
+    loss: (batch) => network.forward(batch),
+  });
 }

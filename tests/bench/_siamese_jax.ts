@@ -1,89 +1,34 @@
 import type { Jax, JaxArray } from "./_peers.ts";
 import {
-  BETAS,
   DIGITS,
   DROPOUT,
-  EPSILON,
   FEATURES,
-  LEARNING_RATE,
   named,
   PARAMETERS,
   SIDE,
 } from "./_siamese.ts";
+import { jaxTrainingStep } from "./_training_jax.ts";
 
 /** Masks of one step: three a branch and one in the head. */
 const MASKS = 7;
 
-/**
- * Makes the training step, compiled whole, with parameters of its own.
- *
- * @returns What does a step and gives its loss, with what else it has computed.
- */
+/** Makes the training step, with parameters of its own. */
 export function jaxStep(
   inputs: readonly JaxArray[],
   jax: Jax,
   dropout: boolean,
 ): () => [loss: JaxArray, ...rest: JaxArray[]] {
-  const { jit, numpy, random, valueAndGrad } = jax;
-  const batch = inputs.slice(PARAMETERS);
-  const differentiate = valueAndGrad(
-    (parameters: JaxArray[], batch: JaxArray[], keys: JaxArray) =>
-      lossOf(jax, parameters, batch, dropout ? keys : undefined),
-  );
-  const [b1, b2] = BETAS;
-  const step = jit((
-    state: JaxArray[][],
-    batch: JaxArray[],
-    key: JaxArray,
-    // The learning rate and the scale of the second moment, bias corrected.
-    rate: JaxArray,
-    scale: JaxArray,
-  ) => {
-    const [parameters, firsts, seconds] = state as Three<JaxArray[]>;
-    const keys = random.split(key, MASKS);
-    const [loss, gradients] = differentiate(
-      parameters.map((x) => x.ref),
-      batch,
-      keys,
-    ) as [JaxArray, JaxArray[]];
-    const next: Three<JaxArray[]> = [[], [], []];
-    parameters.forEach((x, at) => {
-      const gradient = gradients[at]!;
-      const first = firsts[at]!.mul(b1).add(gradient.ref.mul(1 - b1));
-      const second = seconds[at]!.mul(b2)
-        .add(numpy.square(gradient).mul(1 - b2));
-      const size = numpy.sqrt(second.ref.mul(scale.ref)).add(EPSILON);
-      next[0].push(x.sub(first.ref.mul(rate.ref).div(size)));
-      next[1].push(first);
-      next[2].push(second);
-    });
-    rate.dispose();
-    scale.dispose();
-    return [loss, next] as [JaxArray, Three<JaxArray[]>];
+  return jaxTrainingStep(jax, {
+    parameters: inputs.slice(0, PARAMETERS),
+    batch: inputs.slice(PARAMETERS),
+    keys: MASKS,
+    loss: (parameters, batch, keys) => {
+      if (dropout) return lossOf(jax, parameters, batch, keys);
+      keys.dispose();
+      return lossOf(jax, parameters, batch, undefined);
+    },
   });
-  const parameters = inputs.slice(0, PARAMETERS);
-  const zeros = () => parameters.map((x) => numpy.zeros(x.shape));
-  let state: Three<JaxArray[]> = [
-    parameters.map((x) => x.ref),
-    zeros(),
-    zeros(),
-  ];
-  let count = 0;
-  return () => {
-    count++;
-    const [loss, next] = step(
-      state,
-      batch.map((part) => part.ref),
-      random.key(count),
-      numpy.array(LEARNING_RATE / (1 - b1 ** count)),
-      numpy.array(1 / (1 - b2 ** count)),
-    ) as [JaxArray, Three<JaxArray[]>];
-    state = next;
-    return [loss, ...next.flat().map((x) => x.ref)];
-  };
 }
-
-type Three<T> = [T, T, T];
 
 function lossOf(
   { lax, nn, numpy, random }: Jax,

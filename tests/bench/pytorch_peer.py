@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from pytorch_siamese import Siamese
+from pytorch_steps import Mlp, Recurrence
 
 
 INPUT, OUTPUT = sys.stdin.buffer, sys.stdout.buffer
@@ -67,6 +68,8 @@ WORKS = {
     "sum": forward(torch.sum),
     "sort": forward(lambda x: torch.sort(x)[0]),
     "siamese": Siamese,
+    "mlp": Mlp,
+    "recurrence": Recurrence,
 }
 
 

@@ -9,6 +9,7 @@ import type { DeviceName, Input } from "./_peers.ts";
 import { DROPOUT, siameseInputs } from "./_siamese.ts";
 import { heddleStep, type StepOptions } from "./_siamese_heddle.ts";
 import { jaxStep } from "./_siamese_jax.ts";
+import { jaxLosses } from "./_training_jax.ts";
 
 type HeddleWork = Prepare<Tensor, Device, readonly Input[]>;
 
@@ -45,12 +46,7 @@ async function siamese(batch: number, device: DeviceName): Promise<void> {
     jax: (inputs, jax, purpose) => {
       const step = jaxStep(inputs, jax, purpose === "time");
       if (purpose === "time") return step;
-      return () =>
-        losses.map(() => {
-          const [loss, ...rest] = step();
-          for (const part of rest) part.dispose();
-          return loss;
-        });
+      return () => jaxLosses(step, losses.length);
     },
     pytorch: (purpose) => ({
       name: "siamese",
