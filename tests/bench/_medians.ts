@@ -5,6 +5,7 @@
  * @module
  */
 
+import { median } from "./_median.ts";
 import { say } from "./_say.ts";
 
 const groups = new Map<string, Map<string, number[]>>();
@@ -23,14 +24,6 @@ export function record(
     groups.set(group, libraries.set(library, runs));
     runs.push(milliseconds);
   };
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? sorted[half]!
-    : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 function print(): void {
