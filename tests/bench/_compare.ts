@@ -8,7 +8,7 @@
 import { AssertionError } from "@std/assert";
 import type { Device, Tensor } from "@heddle/tensor";
 import { seeded, type Spread } from "../seeded.ts";
-import { record } from "./_medians.ts";
+import { record, setGoals } from "./_medians.ts";
 import {
   type DeviceName,
   type Input,
@@ -23,6 +23,7 @@ import {
   type TfTensor,
 } from "./_peers.ts";
 import { openPyTorch, type TorchWork } from "./_pytorch.ts";
+import type { Goals } from "./_results.ts";
 import { say } from "./_say.ts";
 
 /** What a result should be. */
@@ -57,7 +58,7 @@ export type Prepare<T, M, I extends readonly Input[]> = (
 export type Work<T> = () => readonly T[];
 
 /** Work, and who does it. */
-export interface Comparison<I extends readonly Input[]> {
+export interface Comparison<I extends readonly Input[]> extends Goals {
   /** Names the work and its sizes; the group is called this and the device. */
   readonly name: string;
   /** Where it runs. */
@@ -128,6 +129,7 @@ export async function compare<const I extends readonly Input[]>(
   const group = `${work.name} ${work.device}`;
   const heddle = await openHeddle(work.device);
   if (heddle === undefined) return;
+  setGoals(group, work);
   await register(group, await entry(work, heddle, work.heddle));
   if (work.eager !== undefined) {
     const eager = { ...heddle, name: "heddle eager" };

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { median } from "./_median.ts";
+import { formatMs, type Goals, median, write } from "./_results.ts";
 import { say } from "./_say.ts";
 
 const groups = new Map<string, Map<string, number[]>>();
+const goals = new Map<string, Goals>();
 
 /** Counts the runs of an entry; the first `warmup` do not count. */
 export function record(
@@ -26,21 +27,33 @@ export function record(
   };
 }
 
-function print(): void {
+/** Says what is asked of a group. */
+export function setGoals(group: string, { ahead, within, costs }: Goals): void {
+  goals.set(group, {
+    ...ahead && { ahead },
+    ...within !== undefined && { within },
+    ...costs && { costs },
+  });
+}
+
+function report(): void {
   for (const [group, libraries] of groups) {
-    const ours = median(libraries.get("heddle") ?? [NaN]);
-    const parts = [...libraries].map(([library, runs]) => {
-      const ratio = library === "heddle"
-        ? ""
-        : ` (${(median(runs) / ours).toPrecision(3)}x)`;
-      return `${library} ${median(runs).toPrecision(3)} ms${ratio}`;
-    });
+    const medians = Object.fromEntries(
+      [...libraries].map(([library, runs]) => [library, median(runs)]),
+    );
+    const ours = medians["heddle"] ?? NaN;
+    const parts = Object.entries(medians).map(([library, time]) =>
+      library === "heddle"
+        ? `${library} ${formatMs(time)}`
+        : `${library} ${formatMs(time)} (${(time / ours).toPrecision(3)}x)`
+    );
     say(`median ${group}: ${parts.join(", ")}`);
+    write([{ group, medians, ...goals.get(group) }]);
   }
 }
 
 globalThis.addEventListener("unload", () => {
   // The table is printed by another thread: let it finish first.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-  print();
+  report();
 });

@@ -21,6 +21,7 @@ import {
   tensor,
   useDevice,
 } from "@heddle/tensor";
+import { write } from "./_results.ts";
 import { say } from "./_say.ts";
 
 /** What the work runs on. */
@@ -71,6 +72,7 @@ function once<T>(
     try {
       const [library, about] = await open(device);
       say(`${name}, ${device}: ${about}`);
+      write([{ about: `${name}, ${device}: ${about}` }]);
       return library;
     } catch (error) {
       say(`${name}, ${device}: left out: ${messageOf(error)}`);

@@ -5,6 +5,7 @@
  */
 
 import type { Input } from "./_peers.ts";
+import { write } from "./_results.ts";
 import { say } from "./_say.ts";
 
 /** Where Debian has the interpreter that sees its packages. */
@@ -132,7 +133,9 @@ async function open(): Promise<PyTorch | undefined> {
       stderr: "null",
     }).spawn();
     const torch = new PyTorch(child);
-    say(`pytorch, wasm: ${await torch.about()}`);
+    const about = `pytorch, wasm: ${await torch.about()}`;
+    say(about);
+    write([{ about }]);
     return torch;
   } catch {
     say("pytorch, wasm: left out: python3-torch is not installed");

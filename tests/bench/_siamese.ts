@@ -46,6 +46,11 @@ const SHAPES: readonly (readonly number[])[] = [
 /** Number of parameters; the batch follows them in the inputs. */
 export const PARAMETERS: number = SHAPES.length;
 
+/** What Adam reads and writes: 7 numbers of 4 bytes for each parameter. */
+export const SIAMESE_ADAM_BYTES: number = SHAPES
+  .map((shape) => 28 * shape.reduce((a, b) => a * b))
+  .reduce((a, b) => a + b);
+
 /** The tensors of a step, by name. */
 export interface Step<T> {
   readonly branch: readonly T[];

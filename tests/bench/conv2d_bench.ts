@@ -10,6 +10,9 @@ import { DEVICES } from "./_peers.ts";
 const [IMAGES, CHANNELS, SIDE, WINDOW] = [64, 24, 14, 3];
 const OUT = SIDE - WINDOW + 1;
 
+/** Of the forward pass; each gradient has as many. */
+const OPERATIONS = 2 * IMAGES * (CHANNELS * OUT * WINDOW) ** 2;
+
 const x = input([IMAGES, CHANNELS, SIDE, SIDE], 1);
 const weight = input([CHANNELS, CHANNELS, WINDOW, WINDOW], 2);
 const seed = input([IMAGES, CHANNELS, OUT, OUT], 3);
@@ -137,6 +140,7 @@ for (const device of DEVICES) {
     device,
     inputs: [x, weight],
     expected: results.slice(0, 1),
+    costs: [{ operations: OPERATIONS }],
     ...forward(conv2d),
   });
   await compare({
@@ -144,6 +148,7 @@ for (const device of DEVICES) {
     device,
     inputs: [x, weight, seed],
     expected: results,
+    costs: [{ operations: 3 * OPERATIONS }],
     ...withGradients(conv2d),
   });
 }

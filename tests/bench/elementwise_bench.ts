@@ -1,7 +1,7 @@
 /**
- * A chain of eight elementwise operations, two of them transcendental, on a
- * million elements: `sigmoid(1.5 tanh(a b + a) - b)² + |a|`. One kernel reads
- * 8 MB and writes 4.
+ * A sum, which shows what memory gives, and a chain of eight elementwise
+ * operations, two of them transcendental, on a million elements:
+ * `sigmoid(1.5 tanh(a b + a) - b)² + |a|`. Either reads 8 MB and writes 4.
  */
 
 import { compare, input } from "./_compare.ts";
@@ -14,9 +14,27 @@ const [a, b] = [input([SIZE], 1), input([SIZE], 2)];
 
 for (const device of DEVICES) {
   await compare({
+    name: "add 1M",
+    device,
+    inputs: [a, b],
+    expected: [{
+      size: SIZE,
+      rtol: 1e-7,
+      at: (position) => a.values[position]! + b.values[position]!,
+    }],
+    costs: [{ bytes: 12 * SIZE }],
+    ...forward({
+      heddle: (a, b) => a.add(b),
+      jax: () => (a, b) => a.add(b),
+      tfjs: (tf) => ({ f: (a, b) => tf.add(a, b) }),
+      pytorch: "add",
+    }),
+  });
+  await compare({
     name: "elementwise chain 1M",
     device,
     inputs: [a, b],
+    costs: [{ bytes: 12 * SIZE }],
     expected: [{
       size: SIZE,
       at: (position) => {

@@ -88,6 +88,8 @@ for (const device of DEVICES) {
     device,
     inputs: [x, weight, bias],
     expected: results.slice(0, 1),
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ bytes: 8 * SIZE ** 2 }],
     ...forward(norm),
   });
   await compare({
@@ -95,6 +97,8 @@ for (const device of DEVICES) {
     device,
     inputs: [x, weight, bias, seed],
     expected: results,
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ bytes: 16 * SIZE ** 2 }],
     ...withGradients(norm),
   });
 }

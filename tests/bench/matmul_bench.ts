@@ -3,13 +3,20 @@
 import { compare, input } from "./_compare.ts";
 import { forward } from "./_functions.ts";
 import type { DeviceName } from "./_peers.ts";
+import type { Ahead } from "./_results.ts";
 
-async function matmul(n: number, device: DeviceName): Promise<void> {
+async function matmul(
+  n: number,
+  device: DeviceName,
+  ahead: Ahead,
+): Promise<void> {
   const [a, b] = [input([n, n], 1), input([n, n], 2)];
   await compare({
     name: `matmul ${n}`,
     device,
     inputs: [a, b],
+    ahead,
+    costs: [{ operations: 2 * n ** 3 }],
     expected: [{
       size: n * n,
       atol: 1e-7 * n,
@@ -32,6 +39,7 @@ async function matmul(n: number, device: DeviceName): Promise<void> {
   });
 }
 
-await matmul(512, "wasm");
-await matmul(1024, "wasm");
-await matmul(1024, "webgpu");
+const AHEAD = { "jax-js": 3.5, tfjs: 2.4, pytorch: 1 };
+await matmul(512, "wasm", AHEAD);
+await matmul(1024, "wasm", AHEAD);
+await matmul(1024, "webgpu", { "jax-js": 8, tfjs: 4 });

@@ -1,7 +1,14 @@
 /** A whole training step of an MLP on a batch of 32: forward, backward, Adam. */
 
 import { compare } from "./_compare.ts";
-import { heddleMlp, jaxMlp, mlpInputs, tfMlp } from "./_mlp.ts";
+import {
+  heddleMlp,
+  jaxMlp,
+  MLP_ADAM_BYTES,
+  MLP_OPERATIONS,
+  mlpInputs,
+  tfMlp,
+} from "./_mlp.ts";
 import { DEVICES } from "./_peers.ts";
 import { jaxLosses } from "./_training_jax.ts";
 
@@ -15,6 +22,8 @@ for (const device of DEVICES) {
     name: `mlp step batch ${BATCH}`,
     device,
     inputs: mlpInputs(BATCH),
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ operations: MLP_OPERATIONS * BATCH }, { bytes: MLP_ADAM_BYTES }],
     expected: LOSSES.map((loss) => ({
       size: 1,
       rtol: 1e-4, // Adam's first steps have the size 1e-3, whatever the gradient.

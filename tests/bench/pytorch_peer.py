@@ -64,6 +64,7 @@ WORKS = {
     "softmax gradients": both(softmax),
     "layer norm": forward(layer_norm),
     "layer norm gradients": both(layer_norm),
+    "add": forward(torch.add),
     "chain": forward(chain),
     "sum": forward(torch.sum),
     "sort": forward(lambda x: torch.sort(x)[0]),

@@ -93,6 +93,8 @@ for (const device of DEVICES) {
     device,
     inputs: [weight, start, inputs],
     expected,
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ operations: 6 * STEPS * BATCH * SIZE ** 2 }],
     heddle: heddle(true),
     ...device === "wasm" && { eager: heddle(false) },
     jax: ([from, state, inputs], { jit, numpy, valueAndGrad }) => {

@@ -1,12 +1,12 @@
 /**
  * A whole training step of a small network: forward, backward and Adam.
- * 17.4 million operations a pair; 0.45 million parameters.
  */
 
 import { compare, type Expected, type Prepare } from "./_compare.ts";
 import type { Device, Tensor } from "@heddle/tensor";
 import type { DeviceName, Input } from "./_peers.ts";
-import { DROPOUT, siameseInputs } from "./_siamese.ts";
+import { DROPOUT, SIAMESE_ADAM_BYTES, siameseInputs } from "./_siamese.ts";
+import type { Ahead } from "./_results.ts";
 import { heddleStep, type StepOptions } from "./_siamese_heddle.ts";
 import { jaxStep } from "./_siamese_jax.ts";
 import { jaxLosses } from "./_training_jax.ts";
@@ -22,7 +22,14 @@ const LOSSES: Readonly<Record<number, readonly number[]>> = {
   64: [1.49777782, 1.48896325],
 };
 
-async function siamese(batch: number, device: DeviceName): Promise<void> {
+/** Operations on one pair, forward and backward. */
+const OPERATIONS = 17.4e6;
+
+async function siamese(
+  batch: number,
+  device: DeviceName,
+  ahead: Ahead,
+): Promise<void> {
   const losses = LOSSES[batch]!;
   const steps =
     (options: Partial<StepOptions>): HeddleWork =>
@@ -35,6 +42,8 @@ async function siamese(batch: number, device: DeviceName): Promise<void> {
     name: `siamese step batch ${batch}`,
     device,
     inputs: siameseInputs(batch),
+    ahead,
+    costs: [{ operations: OPERATIONS * batch }, { bytes: SIAMESE_ADAM_BYTES }],
     expected: losses.map((loss): Expected => ({
       size: 1,
       rtol: 1e-4, // Adam's first steps have the size 1e-3, whatever the gradient.
@@ -57,6 +66,6 @@ async function siamese(batch: number, device: DeviceName): Promise<void> {
   });
 }
 
-await siamese(1, "wasm");
-await siamese(64, "wasm");
-await siamese(64, "webgpu");
+await siamese(1, "wasm", { "jax-js": 40, pytorch: 4 });
+await siamese(64, "wasm", { "jax-js": 40, pytorch: 1.3 });
+await siamese(64, "webgpu", { "jax-js": 10 });

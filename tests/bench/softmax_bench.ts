@@ -55,6 +55,8 @@ for (const device of DEVICES) {
     device,
     inputs: [x],
     expected: results.slice(0, 1),
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ bytes: 8 * SIZE ** 2 }],
     ...forward(softmax),
   });
   await compare({
@@ -62,6 +64,8 @@ for (const device of DEVICES) {
     device,
     inputs: [x, seed],
     expected: results,
+    ahead: { "jax-js": 1, tfjs: 1 },
+    costs: [{ bytes: 16 * SIZE ** 2 }],
     ...withGradients(softmax),
   });
 }

@@ -11,6 +11,7 @@ await compare({
   name: "sum 1M",
   device: "wasm",
   inputs: [x],
+  costs: [{ bytes: 4 * SIZE }],
   expected: [{
     size: 1,
     rtol: 0,
