@@ -32,6 +32,8 @@ export interface Goals {
 export interface GroupResult extends Goals {
   readonly group: string;
   readonly medians: Readonly<Record<string, number>>;
+  /** The shortest run of ours. */
+  readonly shortest?: number;
 }
 
 /** A line of the file: a group, or something about the machine. */

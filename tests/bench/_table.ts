@@ -85,7 +85,10 @@ function verdict(target: string, reached: boolean): string {
   return reached ? target : `**${target}: missed**`;
 }
 
-/** The rates of our own matrix product and sum on the device of a group. */
+/**
+ * The rates of our own matrix product and sum on the device of a group, in
+ * their shortest runs: what else runs on the machine must not lower them.
+ */
 function ratesOf(
   { group }: GroupResult,
   groups: readonly GroupResult[],
@@ -94,7 +97,7 @@ function ratesOf(
   const rate = (name: string, part: keyof Cost): number => {
     const found = groups.find((other) => other.group === `${name} ${device}`);
     const cost = found?.costs?.[0]?.[part] ?? NaN;
-    return 1e3 * cost / (found?.medians["heddle"] ?? NaN);
+    return 1e3 * cost / (found?.shortest ?? NaN);
   };
   return {
     operations: rate(PRODUCT, "operations"),
