@@ -8,6 +8,9 @@ import { firstNonFinite, firstNonFiniteSync } from "../device/inspect.ts";
 import type { Ran, Replay } from "../device/replay.ts";
 import { sizeOf } from "../shape.ts";
 
+/** What `verify` would find as well. */
+const ONLY_RESULT = "a result, but none where each operation runs alone";
+
 /** Finds the first value that is not finite in a run whose results are not. */
 export class NanWatch {
   readonly #replay: Replay;
@@ -32,7 +35,9 @@ export class NanWatch {
       const finite = this.#floatRoots(ran).every(({ buffer, byteLength }) =>
         isFinite(backend.readSync!(buffer, byteLength))
       );
-      if (!finite) this.#found ??= firstNonFiniteSync(this.#replay, ran);
+      if (!finite) {
+        this.#found ??= firstNonFiniteSync(this.#replay, ran) ?? ONLY_RESULT;
+      }
     } finally {
       ran.free();
     }
@@ -61,7 +66,7 @@ export class NanWatch {
         ),
       );
       if (values.every(isFinite)) return;
-      this.#found ??= await firstNonFinite(this.#replay, ran);
+      this.#found ??= await firstNonFinite(this.#replay, ran) ?? ONLY_RESULT;
     } catch (error) {
       this.#failure ??= error;
     } finally {

@@ -105,8 +105,14 @@ export class Entry {
       args.map(nodeOf),
       watch && ((ran) => watch.look(ran)),
     );
-    watch?.check();
     for (const cell of this.traced.cleared) cell.replace(null);
-    return this.traced.rebuild(nodes.map((node) => new Tensor(node)));
+    const results = nodes.map((node) => new Tensor(node));
+    try {
+      watch?.check();
+    } catch (error) {
+      for (const result of results) result.dispose();
+      throw error;
+    }
+    return this.traced.rebuild(results);
   }
 }

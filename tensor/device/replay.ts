@@ -182,7 +182,8 @@ export class Replay {
     const { plan } = this;
     const recording = this.#recording ??= this.#record(args);
     this.#bind(args);
-    const before = check && this.#copySources();
+    // Where one has to wait for values, later runs must not change any.
+    const before = check && this.#copySources(!backend.readSync);
     const taken: DeviceBuffer[] = [];
     try {
       for (const number of this.#results) {
@@ -197,6 +198,7 @@ export class Replay {
         backend.copy(source, target, bytesOf(plan.sizes[to]!));
       }
     } catch (error) {
+      before?.free();
       for (const buffer of taken) backend.free(buffer);
       throw error;
     }
@@ -213,13 +215,15 @@ export class Replay {
     return nodes;
   }
 
-  /** The sources as they are, with copies of what will be overwritten. */
-  #copySources(): { sources: DeviceBuffer[]; free: () => void } {
+  /** The sources as they are, with copies of what will be overwritten, or all. */
+  #copySources(
+    all: boolean = false,
+  ): { sources: DeviceBuffer[]; free: () => void } {
     const { backend } = this.#device;
     const taken: DeviceBuffer[] = [];
     const sources = this.#source.signature.sources.map((_, slot) => {
       const present = this.#sourceBuffers[slot]!;
-      if (!this.#overwritten.has(slot)) return present;
+      if (!all && !this.#overwritten.has(slot)) return present;
       const copy = backend.allocate(present.byteLength);
       taken.push(copy);
       backend.copy(present, copy, present.byteLength);

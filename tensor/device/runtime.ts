@@ -449,6 +449,13 @@ export class Device implements PublicDevice {
   #sourceStorage(node: Node): DeviceStorage {
     if (node.storage instanceof HostStorage) this.#upload(node);
     const storage = node.storage as DeviceStorage;
+    if (storage.device.closed) {
+      throw new Error(
+        `compute: an input was on a ${storage.device.name} device that has ` +
+          "been closed: its values are gone: assign new ones, from a " +
+          "checkpoint say",
+      );
+    }
     if (storage.device !== this) {
       throw new Error(
         `compute: an input is on another device (${storage.device.name}): ` +
