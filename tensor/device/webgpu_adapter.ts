@@ -72,7 +72,11 @@ export async function openAdapter(
   }
   const requiredLimits: Record<string, number> = {};
   for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
-  const listed = LISTED_FEATURES.filter((name) => adapter.features.has(name));
+  // Mesa's software adapter stamps the time before its threads are done.
+  const isFallback = isFallbackAdapter(adapter);
+  const listed = LISTED_FEATURES.filter((name) =>
+    adapter.features.has(name) && !(isFallback && name === TIMESTAMPS)
+  );
   // A driver may grant what it does not list; a refusal is an answer as well.
   const wanted = [...listed, ...WANTED_FEATURES as GPUFeatureName[]];
   const device = await adapter
@@ -84,7 +88,7 @@ export async function openAdapter(
   return {
     device,
     description: info.description || info.device || info.vendor || "unnamed",
-    isFallback: isFallbackAdapter(adapter),
+    isFallback,
   };
 }
 

@@ -399,6 +399,7 @@ class Grouper {
     if (found.length === 0 && node.op.kind === "map") {
       return this.#placeConstant(node);
     }
+    if (!this.#limits.fuse && this.#isTableOfProducts(node)) return;
     if (node.op.kind === "gather") {
       found.push(underReshapes(node.inputs[0]!));
     }
@@ -438,6 +439,20 @@ class Grouper {
       if (!isFree || !this.#isShared(input)) continue;
       if (this.#drawn(input)) this.#join(input, group, level, []);
     }
+  }
+
+  /**
+   * What a matrix product or a convolution sums: far more elements than there
+   * are factors, so that even unfused they are not stored.
+   */
+  #isTableOfProducts(node: Node): boolean {
+    const { op, inputs, shape } = node;
+    if (op.kind !== "map" || op.op !== "mul") return false;
+    if (this.#isShared(node) || this.#addressed.has(node)) return false;
+    return inputs.every((input) => {
+      while (showsOther(input)) input = input.inputs[0]!;
+      return 4 * sizeOf(input.shape) <= sizeOf(shape);
+    });
   }
 
   /** Whether other nodes need it as well. */

@@ -40,8 +40,8 @@ export interface PlanOptions {
    */
   readonly storeRandom?: boolean;
   /**
-   * Whether operations share kernels. Unfused, each stores its result: the
-   * oracle of fusion.
+   * Whether operations share kernels. Unfused, each stores its result, but for
+   * the products that a matrix product sums: the oracle of fusion.
    * @default true
    */
   readonly fuse?: boolean;
