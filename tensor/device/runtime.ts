@@ -14,6 +14,7 @@ import {
 import { Node, type Storage } from "../graph/node.ts";
 import {
   describeNodes,
+  type NodeNote,
   type Plan,
   planOf,
   type PlanOptions,
@@ -306,7 +307,7 @@ export class Device implements PublicDevice {
   }
 
   /** The nodes of a graph as text, as its plans number them. */
-  describeNodes(signature: Signature): string[] {
+  describeNodes(signature: Signature): NodeNote[] {
     return describeNodes(signature, this.#planOptions);
   }
 

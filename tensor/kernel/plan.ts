@@ -135,15 +135,31 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
   };
 }
 
+/** A node of a canonical program, for messages. */
+export interface NodeNote {
+  /** What it does, and what it gives. */
+  readonly text: string;
+  /** The nodes that it is computed from, movements seen through. */
+  readonly inputs: readonly number[];
+}
+
 /** The nodes of a graph's canonical program, as {@link PlanBuffer.node} has them. */
 export function describeNodes(
   signature: Signature,
   options: PlanOptions,
-): string[] {
+): NodeNote[] {
   const { order } = canonicalize(signature, rewritesOf(options));
-  return order.map(({ op, dtype, shape }, at) =>
-    `%${at} = ${opText(op)} ${dtype}${formatShape(shape)}`
-  );
+  const positions = new Map(order.map((node, at) => [node, at]));
+  const seen = (node: Node): Node => {
+    while (node.op.kind === "move" || node.op.kind === "fence") {
+      node = node.inputs[0]!;
+    }
+    return node;
+  };
+  return order.map(({ op, dtype, shape, inputs }, at) => ({
+    text: `%${at} = ${opText(op)} ${dtype}${formatShape(shape)}`,
+    inputs: inputs.map((input) => positions.get(seen(input))!),
+  }));
 }
 
 /** Groups and lowers, again with finer cuts while a kernel has too many buffers. */
