@@ -33,6 +33,40 @@ export interface MaskOptions {
 export const FORBIDDEN = -3e38;
 
 /**
+ * The masks as tensors to be broadcast to `shape`: bool, true = may attend, or
+ * float32, added.
+ *
+ * @param shape Of the scores, `[..., querySeqLen, keySeqLen]`.
+ * @throws {TypeError} If a mask has a wrong type.
+ * @throws {RangeError} If a mask does not fit.
+ */
+export function masksOf(
+  operation: string,
+  shape: Shape,
+  options: MaskOptions,
+): Tensor[] {
+  const { attentionMask, keyPaddingMask, causal, queryOffset = 0 } = options;
+  const masks: Tensor[] = [];
+  if (attentionMask) {
+    checkAttentionMask(operation, attentionMask, shape);
+    masks.push(attentionMask);
+  }
+  if (keyPaddingMask) {
+    checkKeyPaddingMask(operation, keyPaddingMask, shape);
+    const [batch, keys] = keyPaddingMask.shape as [number, number];
+    const between = shape.slice(1, -1).map(() => 1);
+    const spread = keyPaddingMask.reshape([batch, ...between, keys]);
+    masks.push(spread.logicalNot()); // [batch, 1, 1, keySeqLen]
+  }
+  if (causal && !Number.isSafeInteger(queryOffset)) {
+    throw new RangeError(
+      `${operation}: queryOffset must be a whole number: got ${queryOffset}`,
+    );
+  }
+  return masks;
+}
+
+/**
  * Joins all masks to one.
  *
  * @param shape Of the scores, `[..., querySeqLen, keySeqLen]`.
@@ -45,24 +79,10 @@ export function allowedBy(
   shape: Shape,
   options: MaskOptions,
 ): Tensor | undefined {
-  const { attentionMask, keyPaddingMask, causal = false } = options;
-  const parts: Tensor[] = [];
-  if (attentionMask) {
-    checkAttentionMask(operation, attentionMask, shape);
-    parts.push(
-      attentionMask.dtype === "bool"
-        ? attentionMask
-        : attentionMask.gt(FORBIDDEN),
-    );
-  }
-  if (keyPaddingMask) {
-    checkKeyPaddingMask(operation, keyPaddingMask, shape);
-    const [batch, keys] = keyPaddingMask.shape as [number, number];
-    const between = shape.slice(1, -1).map(() => 1);
-    const spread = keyPaddingMask.reshape([batch, ...between, keys]);
-    parts.push(spread.logicalNot()); // [batch, 1, 1, keySeqLen]
-  }
-  if (causal) parts.push(upToItself(operation, shape, options));
+  const parts = masksOf(operation, shape, options).map((mask) =>
+    mask.dtype === "bool" ? mask : mask.gt(FORBIDDEN)
+  );
+  if (options.causal) parts.push(upToItself(shape, options));
   return parts.reduce<Tensor | undefined>(
     (all, part) => all ? all.logicalAnd(part) : part,
     undefined,
@@ -70,16 +90,7 @@ export function allowedBy(
 }
 
 /** `[querySeqLen, keySeqLen]`: true where the key is not after the query. */
-function upToItself(
-  operation: string,
-  shape: Shape,
-  { queryOffset = 0 }: MaskOptions,
-): Tensor {
-  if (!Number.isSafeInteger(queryOffset)) {
-    throw new RangeError(
-      `${operation}: queryOffset must be a whole number: got ${queryOffset}`,
-    );
-  }
+function upToItself(shape: Shape, { queryOffset = 0 }: MaskOptions): Tensor {
   const [queries, keys] = shape.slice(-2) as [number, number];
   const position = arange(queryOffset, queryOffset + queries).unsqueeze(1);
   return arange(keys).le(position);

@@ -1,12 +1,13 @@
 import {
   bernoulli,
   type RandomKey,
+  scaledDotProductAttention,
   softmax,
   type Tensor,
   where,
 } from "@heddle/tensor";
 import { formatShape, requireFloat, sameShape } from "./_check.ts";
-import { allowedBy, FORBIDDEN, type MaskOptions } from "./_mask.ts";
+import { allowedBy, FORBIDDEN, type MaskOptions, masksOf } from "./_mask.ts";
 
 /** How {@link dotProductAttention} scores, masks and drops. */
 export interface AttentionOptions extends MaskOptions {
@@ -41,7 +42,8 @@ export interface Attended {
  *
  * `softmax(scale Q Kᵀ) V`, softmax over keys: Vaswani et al. 2017, eq. 1,
  * https://arxiv.org/abs/1706.03762. A query that may attend to no key gets
- * zeros, and passes no gradient on.
+ * zeros, and passes no gradient on. The weights are not stored, so that memory
+ * grows with the lengths, not with their product; with dropout they are.
  *
  * @param query float32 `[..., querySeqLen, headDim]`, as a rule
  * `[batch, heads, querySeqLen, headDim]`.
@@ -83,7 +85,7 @@ export function dotProductAttention(
   value: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
-  return mix("dotProductAttention", query, key, value, options).output;
+  return mixtures("dotProductAttention", query, key, value, options);
 }
 
 /**
@@ -120,7 +122,23 @@ export function attend(
   return mix("attend", query, key, value, options);
 }
 
-/** Both of the above, under the name that errors give. */
+/** {@link dotProductAttention}, under the name that errors give. */
+export function mixtures(
+  operation: string,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions,
+): Tensor {
+  checkInputs(operation, query, key, value);
+  // What is dropped is drawn for each weight, so the weights are made.
+  if (checkDropout(operation, options)) {
+    return weigh(operation, query, key, options).matmul(value);
+  }
+  return fused(operation, query, key, value, options);
+}
+
+/** {@link attend}, under the name that errors give. */
 export function mix(
   operation: string,
   query: Tensor,
@@ -129,12 +147,44 @@ export function mix(
   options: AttentionOptions,
 ): Attended {
   checkInputs(operation, query, key, value);
+  const weights = weigh(operation, query, key, options);
+  const output = checkDropout(operation, options)
+    ? weights.matmul(value)
+    : fused(operation, query, key, value, options);
+  return { output, weights };
+}
+
+/** In memory that does not grow with the product of the lengths. */
+function fused(
+  operation: string,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions,
+): Tensor {
+  const { scale, causal, queryOffset } = options;
+  const shape = [...query.shape.slice(0, -1), key.shape.at(-2)!];
+  return scaledDotProductAttention(query, key, value, {
+    ...scale === undefined ? {} : { scale },
+    ...causal === undefined ? {} : { causal },
+    ...queryOffset === undefined ? {} : { queryOffset },
+    masks: masksOf(operation, shape, options),
+  });
+}
+
+/** The weights, after dropout. */
+function weigh(
+  operation: string,
+  query: Tensor,
+  key: Tensor,
+  options: AttentionOptions,
+): Tensor {
   const { scale = 1 / Math.sqrt(query.shape.at(-1)!), attentionMask } = options;
   let scores = query.matmul(key.transpose()).mul(scale);
   const allowed = allowedBy(operation, scores.shape, options);
   if (attentionMask?.dtype === "float32") scores = scores.add(attentionMask);
-  const weights = drop(operation, masked(scores, allowed), options);
-  return { output: weights.matmul(value), weights };
+  const weights = masked(scores, allowed);
+  return checkDropout(operation, options) ? drop(weights, options) : weights;
 }
 
 /** Softmax over what is allowed; zeros where nothing is. */
@@ -146,25 +196,32 @@ function masked(scores: Tensor, allowed: Tensor | undefined): Tensor {
   return where(allowed, weights, 0);
 }
 
-function drop(
+/** Whether weights are dropped. */
+function checkDropout(
   operation: string,
-  weights: Tensor,
   { dropoutRate = 0, dropoutKey }: AttentionOptions,
-): Tensor {
+): boolean {
   if (!(dropoutRate >= 0 && dropoutRate <= 1)) {
     throw new RangeError(
       `${operation}: dropoutRate must be 0 to 1: got ${dropoutRate}`,
     );
   }
-  if (dropoutRate === 0) return weights;
+  if (dropoutRate === 0) return false;
   if (!dropoutKey) {
     throw new TypeError(
       `${operation}: dropout needs a key: got a dropoutRate of ${dropoutRate} ` +
         "alone: pass dropoutKey",
     );
   }
+  return true;
+}
+
+function drop(
+  weights: Tensor,
+  { dropoutRate = 0, dropoutKey }: AttentionOptions,
+): Tensor {
   const keepRate = 1 - dropoutRate;
-  const keep = bernoulli(dropoutKey, keepRate, weights.shape);
+  const keep = bernoulli(dropoutKey!, keepRate, weights.shape);
   return where(keep, keepRate > 0 ? weights.mul(1 / keepRate) : weights, 0);
 }
 

@@ -2,7 +2,12 @@ import { Dropout, Linear, Module, xavierUniform } from "@heddle/nn";
 import { type Generator, type Tensor, zeros } from "@heddle/tensor";
 import { formatShape, requireFloat, requireSizes } from "./_check.ts";
 import type { MaskOptions } from "./_mask.ts";
-import { type Attended, mix } from "./dot_product_attention.ts";
+import {
+  type Attended,
+  type AttentionOptions,
+  mix,
+  mixtures,
+} from "./dot_product_attention.ts";
 
 /** How a {@link MultiHeadAttention} is made. */
 export interface MultiHeadAttentionOptions {
@@ -133,7 +138,8 @@ export class MultiHeadAttention extends Module {
     value: Tensor = key,
     options: MaskOptions = {},
   ): Tensor {
-    return this.attend(query, key, value, options).output;
+    const [q, k, v, rest] = this.#project(query, key, value, options);
+    return this.#join(query, mixtures("MultiHeadAttention", q, k, v, rest));
   }
 
   /**
@@ -154,32 +160,43 @@ export class MultiHeadAttention extends Module {
     value: Tensor = key,
     options: MaskOptions = {},
   ): Attended {
-    this.#check(query, key, value, options);
-    if (query.rank === 2) return this.#attendOne(query, key, value, options);
-    const { output, weights } = mix(
-      "MultiHeadAttention",
-      this.#split(this.query.forward(query)),
-      this.#split(this.key.forward(key)),
-      this.#split(this.value.forward(value)),
-      { ...options, ...this.#dropping() },
-    );
-    const joined = output.permute([0, 2, 1, 3]).reshape(query.shape);
-    return { output: this.output.forward(joined), weights };
+    const [q, k, v, rest] = this.#project(query, key, value, options);
+    const { output, weights } = mix("MultiHeadAttention", q, k, v, rest);
+    return {
+      output: this.#join(query, output),
+      weights: query.rank === 2 ? weights.squeeze(0) : weights,
+    };
   }
 
-  #attendOne(
+  /** The heads of query, key and value; one sequence is a batch of one. */
+  #project(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     options: MaskOptions,
-  ): Attended {
-    const [q, k, v] = [query, key, value].map((x) => x.unsqueeze(0));
+  ): [Tensor, Tensor, Tensor, AttentionOptions] {
+    this.#check(query, key, value, options);
+    const one = query.rank === 2;
+    const heads = (layer: Linear, x: Tensor) =>
+      this.#split(layer.forward(one ? x.unsqueeze(0) : x));
     const { keyPaddingMask: padding } = options;
-    const { output, weights } = this.attend(q!, k!, v!, {
-      ...options,
-      ...padding ? { keyPaddingMask: padding.unsqueeze(0) } : {},
-    });
-    return { output: output.squeeze(0), weights: weights.squeeze(0) };
+    return [
+      heads(this.query, query),
+      heads(this.key, key),
+      heads(this.value, value),
+      {
+        ...options,
+        ...one && padding ? { keyPaddingMask: padding.unsqueeze(0) } : {},
+        ...this.#dropping(),
+      },
+    ];
+  }
+
+  /** The heads side by side, projected, in the shape of the query. */
+  #join(query: Tensor, output: Tensor): Tensor {
+    return this.output.forward(
+      output.permute([0, 2, 1, 3]).reshape(query.shape),
+    );
   }
 
   /** `[batch, seqLen, modelDim]` to `[batch, heads, seqLen, headDim]`. */

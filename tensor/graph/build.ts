@@ -9,7 +9,7 @@ import { type DType, toDType } from "../dtype.ts";
 import { sameShape, type Shape } from "../shape.ts";
 import type { Movement } from "../view.ts";
 import type { Reducer } from "../op.ts";
-import { type MapOp, Node, type NodeVjp } from "./node.ts";
+import { type AttentionRule, type MapOp, Node, type NodeVjp } from "./node.ts";
 
 /** A scalar that is part of the program. */
 export function constant(value: number, dtype: DType = "float32"): Node {
@@ -276,6 +276,53 @@ export function scatter(targets: Node, updates: Node, size: number): Node {
     [values, order, updates],
     [outer, size, inner],
     updates.dtype,
+  );
+}
+
+/**
+ * Attention without a gradient of its own: `custom` has to give it one.
+ *
+ * @param inputs Query `[..., queries, dim]`, key `[..., keys, dim]`, value
+ * `[..., keys, features]` and masks of the same rank, each of whose axes is
+ * that of the scores or 1.
+ */
+export function attention(
+  inputs: readonly Node[],
+  rule: AttentionRule,
+): { mixtures: Node; logSums: Node } {
+  const [query, , value] = inputs as [Node, Node, Node];
+  const rows = query.shape.slice(0, -1);
+  const make = (output: "mixtures" | "logSums", features: number) =>
+    new Node(
+      { kind: "attention", rule, output },
+      inputs,
+      [...rows, features],
+      "float32",
+    );
+  return {
+    mixtures: make("mixtures", value.shape.at(-1)!),
+    logSums: make("logSums", 1),
+  };
+}
+
+/**
+ * The gradients of {@link attention} by query, key and value, which one kernel
+ * computes.
+ *
+ * @param inputs Query, key, value; the mixtures' gradient; the `logSums`; for
+ * each query the product of mixture and gradient; the masks.
+ */
+export function attentionGradient(
+  inputs: readonly Node[],
+  rule: AttentionRule,
+): Node[] {
+  return (["query", "key", "value"] as const).map((output, at) =>
+    new Node(
+      { kind: "attentionGradient", rule, output },
+      inputs,
+      inputs[at]!.shape,
+      "float32",
+    )
   );
 }
 

@@ -102,6 +102,9 @@ function vjp(node: Node, g: Node): readonly (Node | null)[] {
       const [sorted, order, updates] = inputs as [Node, Node, Node];
       return [null, null, scatterVjp(sorted, order, updates, g)];
     }
+    case "attention":
+    case "attentionGradient":
+      throw new Error(`${op.kind}: only the custom node around it has one`);
     case "custom":
       return [null, ...op.vjp!(g)];
     case "fence":

@@ -23,6 +23,17 @@ export type MapOp =
 /** The gradient of a {@link custom} node: one for each input, null for none. */
 export type NodeVjp = (gradient: Node) => readonly (Node | null)[];
 
+/** How attention scores, beside its masks. */
+export interface AttentionRule {
+  /** Multiplies the products of queries and keys. */
+  readonly scale: number;
+  /**
+   * Query `q` sees key `k` only if `k <= q + causalOffset`; null where it sees
+   * all.
+   */
+  readonly causalOffset: number | null;
+}
+
 /** What a node does with its inputs. Reductions keep their axes at size 1. */
 export type NodeOp =
   /** Values that are there already, on a device or the host. */
@@ -59,6 +70,21 @@ export type NodeOp =
   }
   /** Inputs sorted, order, updates: see `ScatterKernel`. */
   | { readonly kind: "scatter"; readonly size: number }
+  /**
+   * Inputs query, key, value, masks: the mixtures, or the logarithms of the
+   * sums that their weights were divided by. See `AttentionKernel`.
+   */
+  | {
+    readonly kind: "attention";
+    readonly rule: AttentionRule;
+    readonly output: "mixtures" | "logSums";
+  }
+  /** One of its gradients: see `AttentionGradientKernel`. */
+  | {
+    readonly kind: "attentionGradient";
+    readonly rule: AttentionRule;
+    readonly output: "query" | "key" | "value";
+  }
   /** The first input, with a gradient of its own (none for a detached one). */
   | { readonly kind: "custom"; readonly vjp: NodeVjp | null }
   /** The input; equal fences are not merged, so what is behind is recomputed. */

@@ -41,6 +41,14 @@ function flopsOf(kernel: Kernel): number {
   if (kernel.kind === "scatter") {
     return kernel.outer * kernel.count * kernel.inner;
   }
+  if (kernel.kind === "attention" || kernel.kind === "attentionGradient") {
+    const { batch, queries, keys, dim, features, causalOffset } = kernel;
+    const products = kernel.kind === "attention"
+      ? dim + features
+      : 3 * dim + 2 * features;
+    const seen = causalOffset === null ? 1 : 0.5;
+    return seen * 2 * batch * queries * keys * products;
+  }
   if (kernel.kind !== "loop") return 0;
   const { values, rows, cols } = kernel;
   const all = new Set([...rows, ...cols]);

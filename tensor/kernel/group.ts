@@ -8,7 +8,7 @@
  */
 
 import type { Node } from "../graph/node.ts";
-import { formatShape, sameShape, type Shape, sizeOf } from "../shape.ts";
+import { sameShape, type Shape, sizeOf } from "../shape.ts";
 import {
   axesOf,
   type Axis,
@@ -59,7 +59,7 @@ export class Group {
   /**
    * A map has one element an iteration; rows also have reductions; a product
    * is a matrix product with what follows; a single is a node of a kind of its
-   * own (scan, sort, scatter).
+   * own (scan, sort, scatter, attention).
    */
   kind: "map" | "rows" | "product" | "single";
   /** The loops. */
@@ -186,7 +186,13 @@ const MAX_RESHAPES = 8;
 const MAX_CONSTANT_DEPTH = 64;
 
 /** Kinds of node that have a kernel of their own and read by address. */
-const SINGLES: ReadonlySet<string> = new Set(["scan", "sort", "scatter"]);
+const SINGLES: ReadonlySet<string> = new Set([
+  "scan",
+  "sort",
+  "scatter",
+  "attention",
+  "attentionGradient",
+]);
 
 /** The node whose storage holds this one's elements in order, seen as it is. */
 export function underReshapes(node: Node): Node {
@@ -271,7 +277,8 @@ class Grouper {
   readonly #level = new Map<Node, Level>();
   /** Wanted in memory: results, and what is read by address. */
   readonly #addressed = new Set<Node>();
-  readonly #sorts = new Map<string, Group>();
+  /** The groups of nodes with several outputs. */
+  readonly #joint = new Map<string, Group>();
   /** What each node of a group is computed from. */
   readonly #uses = new Map<Node, readonly Node[]>();
   #fanOut: Map<Node, number> | undefined;
@@ -316,6 +323,8 @@ class Grouper {
       case "scan":
       case "scatter":
       case "sort":
+      case "attention":
+      case "attentionGradient":
         return this.#placeSingle(node);
       case "move":
       case "fence":
@@ -666,21 +675,27 @@ class Grouper {
 
   #placeSingle(node: Node): void {
     const uses = node.inputs.map(underReshapes);
-    if (node.op.kind === "sort") {
-      const { descending, output } = node.op;
-      const input = this.#program.order.indexOf(uses[0]!);
-      const key = `${input} ${descending} ${formatShape(node.shape)}`;
-      const present = this.#sorts.get(key);
-      // A fence under the input makes another sort of the same values.
-      const has = present?.members.some(({ op }) =>
-        op.kind === "sort" && op.output === output
-      );
-      if (present && !has) return this.#join(node, present, "full", uses);
-      const group = this.#newGroup("single", node.shape);
-      this.#sorts.set(key, group);
-      return this.#join(node, group, "full", uses);
+    if (!("output" in node.op)) {
+      this.#join(node, this.#newGroup("single", node.shape), "full", uses);
+      return;
     }
-    this.#join(node, this.#newGroup("single", node.shape), "full", uses);
+    // All that differ in their output alone come from one kernel.
+    const key = JSON.stringify([
+      { ...node.op, output: "" },
+      uses.map((used) => this.#program.order.indexOf(used)),
+      node.inputs.map(({ shape }) => shape),
+    ]);
+    const { output } = node.op;
+    const present = this.#joint.get(key);
+    // A fence under an input makes another one of the same values.
+    const has = present?.members.some(({ op }) =>
+      "output" in op && op.output === output
+    );
+    const group = present && !has
+      ? present
+      : this.#newGroup("single", node.shape);
+    this.#joint.set(key, group);
+    this.#join(node, group, "full", uses);
   }
 
   /** Gives a node that no kernel computes yet a kernel that writes it. */

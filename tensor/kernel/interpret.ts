@@ -10,6 +10,10 @@ import { decode, type DType, encode, toDType } from "../dtype.ts";
 import { threefry } from "../threefry.ts";
 import { type Axis, type Bound, evaluateIndex, type Index } from "../view.ts";
 import {
+  interpretAttention,
+  interpretAttentionGradient,
+} from "./interpret_attention.ts";
+import {
   identityOf,
   isElementStore,
   type Kernel,
@@ -47,6 +51,10 @@ export function interpret(
       return interpretSort(kernel, buffers);
     case "scatter":
       return interpretScatter(kernel, buffers);
+    case "attention":
+      return interpretAttention(kernel, buffers);
+    case "attentionGradient":
+      return interpretAttentionGradient(kernel, buffers);
     default:
       return kernel satisfies never;
   }

@@ -8,6 +8,11 @@
 import { type DType, toDType } from "../dtype.ts";
 import type { BinaryOp, CompareOp, Reducer, UnaryOp } from "../op.ts";
 import {
+  type AttentionGradientKernel,
+  type AttentionKernel,
+  attentionKey,
+} from "./attention.ts";
+import {
   axesOf,
   type Axis,
   type Bound,
@@ -223,7 +228,13 @@ export interface ScatterKernel {
 }
 
 /** Anything that a device runs. */
-export type Kernel = LoopKernel | ScanKernel | SortKernel | ScatterKernel;
+export type Kernel =
+  | LoopKernel
+  | ScanKernel
+  | SortKernel
+  | ScatterKernel
+  | AttentionKernel
+  | AttentionGradientKernel;
 
 /** What a reduction of nothing gives. */
 export function identityOf(reducer: Reducer, dtype: DType): number {
@@ -331,6 +342,9 @@ export function kernelKey(kernel: Kernel): string {
       const { outer, count, size, inner } = kernel;
       return `scatter ${[outer, count, size, inner]} (${buffers})`;
     }
+    case "attention":
+    case "attentionGradient":
+      return `${kernel.kind} ${attentionKey(kernel)} (${buffers})`;
     case "loop":
       return [
         `loop ${formatAxes(kernel.rows)} | ${formatAxes(kernel.cols)}`,

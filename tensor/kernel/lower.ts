@@ -6,7 +6,7 @@
 
 import type { DType } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
-import { formatShape, sizeOf, stridesOf } from "../shape.ts";
+import { formatShape, type Shape, sizeOf, stridesOf } from "../shape.ts";
 import {
   type Bound,
   constantIndex,
@@ -22,6 +22,7 @@ import {
   seenThrough,
   underReshapes,
 } from "./group.ts";
+import { lowerAttention } from "./lower_attention.ts";
 import type {
   BufferSlot,
   Contract,
@@ -59,7 +60,8 @@ export function lowerGroups(
   });
 }
 
-function slot(node: Node, output: boolean): BufferSlot {
+/** What a kernel says of a buffer. */
+export function slot(node: Node, output: boolean): BufferSlot {
   return { dtype: node.dtype, size: sizeOf(node.shape), output };
 }
 
@@ -127,14 +129,21 @@ function lowerSingle(group: Group, stores: readonly Node[]): LoweredKernel {
         params: [],
       };
     }
+    case "attention":
+    case "attentionGradient":
+      return lowerAttention(group, node);
     default:
       throw new Error(`lower: ${op.kind} has no kernel of its own`);
   }
 }
 
 /** Stands for an output that nobody reads. */
-function scratchLike(node: Node, dtype: DType): Node {
-  return { ...node, dtype, inputs: [] } as Node;
+export function scratchLike(
+  node: Node,
+  dtype: DType,
+  shape: Shape = node.shape,
+): Node {
+  return { ...node, dtype, shape, inputs: [] } as Node;
 }
 
 class LoopBuilder {

@@ -26,6 +26,11 @@ export function opText(op: NodeOp): string {
       return `sort ${op.descending} ${op.output}`;
     case "scatter":
       return `scatter ${op.size}`;
+    case "attention":
+    case "attentionGradient": {
+      const { scale, causalOffset } = op.rule;
+      return `${op.kind} ${scale} ${causalOffset} ${op.output}`;
+    }
     default:
       return op.kind;
   }

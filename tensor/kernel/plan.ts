@@ -181,8 +181,11 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
       kept,
     });
     const lowered = lowerGroups(program, grouping);
-    const crowded = lowered.filter(({ buffers }) =>
-      buffers.length > maxBuffers
+    const crowded = lowered.filter(({ kernel, buffers }) =>
+      // A device has two programs for them, neither of which names all, and
+      // none of which has a buffer of its own.
+      buffers.length >
+        maxBuffers + (kernel.kind === "attentionGradient" ? 2 : 0)
     );
     if (crowded.length === 0) return lowered;
     for (const { group, kernel } of crowded) {
@@ -191,7 +194,9 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
         grouping.home.has(node) && !grouping.stored.has(node)
       );
       const { members } = group;
-      if (fly.length === 0 && members.length === 1) {
+      if (
+        fly.length === 0 && (members.length === 1 || group.kind === "single")
+      ) {
         throw new Error(
           `plan: ${kernel.name} needs ${kernel.buffers.length} buffers: the ` +
             `device has ${maxBuffers}`,

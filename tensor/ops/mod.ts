@@ -18,6 +18,7 @@ export * from "./movement.ts";
 export * from "./pool2d.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";
+export * from "./scaled_dot_product_attention.ts";
 export * from "./softmax.ts";
 export * from "./sort.ts";
 export * from "./unary.ts";

@@ -102,6 +102,6 @@ export function emitDirect(
       f.get(columnCount).i32(3).op("i32.and").set(columnCount);
       byColumn(false);
     }
-    emitStoreSums(f, sums, out);
+    emitStoreSums(f, tile, sums, out);
   });
 }

@@ -4,9 +4,12 @@
  * @module
  */
 
+import type { AttentionGradientKernel } from "../kernel/attention.ts";
 import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
 import { normalize } from "../kernel/normalize.ts";
 import { ModuleBuilder } from "./assembler.ts";
+import { emitAttentionGradient } from "./attention_gradient.ts";
+import { emitAttention } from "./attention_kernel.ts";
 import { emitContract } from "./contract.ts";
 import { Helpers } from "./helpers.ts";
 import type { KernelFunction } from "./kernel_function.ts";
@@ -75,6 +78,10 @@ export function generate(
     if (plan) return { ...plan, bytes: module.finish() };
   }
   const module = beginModule(target);
+  if (kernel.kind === "attentionGradient") {
+    const plan = emitAttentionGradient(module, kernel, target);
+    return { ...plan, bytes: module.finish() };
+  }
   const name = "run";
   const { items, cost, threadScratchBytes = 0 } = emitFunction(
     module,
@@ -104,7 +111,7 @@ function beginModule(target: Target): ModuleBuilder {
 function emitFunction(
   module: ModuleBuilder,
   name: string,
-  kernel: Kernel,
+  kernel: Exclude<Kernel, AttentionGradientKernel>,
   target: Target,
 ): KernelFunction {
   switch (kernel.kind) {
@@ -124,6 +131,8 @@ function emitFunction(
       return emitSort(module, name, kernel);
     case "scatter":
       return emitScatter(module, name, kernel);
+    case "attention":
+      return emitAttention(module, name, kernel, target);
     default:
       return kernel satisfies never;
   }

@@ -104,6 +104,33 @@ export function emitExp(f: FunctionBuilder, x: Local, target: Target): void {
   f.op("f32x4.mul");
 }
 
+/**
+ * Pushes e^x for x up to 88, in fewer steps: what is below e^-87 gives e^-87,
+ * NaN gives NaN.
+ */
+export function emitExpBelow(
+  f: FunctionBuilder,
+  x: Local,
+  target: Target,
+): void {
+  const [clamped, n, r, square, whole] = locals(f, 5);
+  f.get(x).f32x4(-87).op("f32x4.pmax").set(clamped!);
+  f.get(clamped!).f32x4(Math.LOG2E);
+  multiplyAdd(f, target, () => f.f32x4(12582912));
+  f.tee(n!).f32x4(12582912).op("f32x4.sub").set(whole!);
+  f.get(whole!).f32x4(-LN2_HIGH);
+  multiplyAdd(f, target, () => f.get(clamped!));
+  f.set(r!).get(whole!).f32x4(-LN2_LOW);
+  multiplyAdd(f, target, () => f.get(r!));
+  f.tee(r!).get(r!).op("f32x4.mul").set(square!);
+  polynomial(f, target, r!, EXP);
+  f.get(square!);
+  multiplyAdd(f, target, () => f.get(r!));
+  f.f32x4(1).op("f32x4.add");
+  // The exponent grows by n, whose low bits these are.
+  f.get(n!).i32(23).op("i32x4.shl").op("i32x4.add");
+}
+
 /** Pops n, pushes 2^n as float bits. */
 function powerOfTwo(f: FunctionBuilder): void {
   f.i32x4(127).op("i32x4.add").i32(23).op("i32x4.shl");

@@ -23,8 +23,23 @@ export interface Tile {
   readonly rows: number;
   /** Vectors of four of the other. */
   readonly quads: number;
-  /** Bytes between the rows of the first operand, in which columns are neighbours. */
+  /** Bytes between the rows of the first operand. */
   readonly rowBytes: number;
+  /**
+   * Bytes between the columns of the first operand.
+   * @default 4
+   */
+  readonly stepBytes?: number;
+  /**
+   * Bytes between the columns of the panel.
+   * @default those of its lanes
+   */
+  readonly columnBytes?: number;
+  /**
+   * Bytes between the rows of the result.
+   * @default those of its lanes
+   */
+  readonly outBytes?: number;
 }
 
 /** Columns that one turn of the loop does. */
@@ -33,8 +48,8 @@ const UNROLL = 4;
 /**
  * Adds the function `(rows, panel, columns, tile, accumulate)`.
  *
- * `rows` and `panel` are addresses of the operands; in the panel the lanes of
- * one column are neighbours. The result goes to `tile`, row after row, lanes
+ * `rows` and `panel` are addresses of the operands; in the panel the lanes of a
+ * column are neighbours. The result goes to `tile`, row after row, lanes
  * neighbours; if `accumulate` is not 0, what is there is added.
  */
 export function emitMicrokernel(
@@ -61,20 +76,26 @@ export function emitLoadSums(
   );
   f.get(accumulate).if(() => {
     sums.forEach((sum, i) => {
-      f.get(out).memory("v128.load", 16 * i).set(sum);
+      f.get(out).memory("v128.load", sumOffset(tile, i)).set(sum);
     });
   });
   return sums;
 }
 
+/** Where in the result the vector of a sum is. */
+function sumOffset({ quads, outBytes = 16 * quads }: Tile, sum: number) {
+  return Math.floor(sum / quads) * outBytes + 16 * (sum % quads);
+}
+
 /** Writes the sums of a tile. */
 export function emitStoreSums(
   f: FunctionBuilder,
+  tile: Tile,
   sums: readonly Local[],
   out: Local,
 ): void {
   sums.forEach((sum, i) => {
-    f.get(out).get(sum).memory("v128.store", 16 * i);
+    f.get(out).get(sum).memory("v128.store", sumOffset(tile, i));
   });
 }
 
@@ -104,16 +125,16 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
   const vectors = Array.from({ length: tile.quads }, () => f.local("v128"));
   const repeated = f.local("v128");
   const turns = f.local("i32");
-  const panelBytes = 16 * tile.quads;
+  const { stepBytes = 4, columnBytes = 16 * tile.quads } = tile;
 
   const column = (at: number) => {
     vectors.forEach((vector, quad) => {
-      f.get(panel).memory("v128.load", at * panelBytes + 16 * quad);
+      f.get(panel).memory("v128.load", at * columnBytes + 16 * quad);
       f.set(vector);
     });
     for (let row = 0; row < tile.rows; row++) {
       f.get(rows);
-      f.memory("v128.load32_splat", row * tile.rowBytes + 4 * at);
+      f.memory("v128.load32_splat", row * tile.rowBytes + stepBytes * at);
       f.set(repeated);
       vectors.forEach((vector, quad) => {
         const sum = sums[row * tile.quads + quad]!;
@@ -122,8 +143,8 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
     }
   };
   const advance = (count: number) => {
-    f.get(rows).i32(4 * count).op("i32.add").set(rows);
-    f.get(panel).i32(panelBytes * count).op("i32.add").set(panel);
+    f.get(rows).i32(stepBytes * count).op("i32.add").set(rows);
+    f.get(panel).i32(columnBytes * count).op("i32.add").set(panel);
   };
 
   f.get(columns).i32(Math.log2(UNROLL)).op("i32.shr_u").tee(turns);
@@ -142,5 +163,5 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
       f.get(turns).i32(1).op("i32.sub").tee(turns).brIf(again);
     });
   });
-  emitStoreSums(f, sums, out);
+  emitStoreSums(f, tile, sums, out);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
+import { lowerAttention, lowerAttentionGradient } from "./attention.ts";
 import { type Product, productOf } from "./contract.ts";
 import { lowerPacked } from "./contract_packed.ts";
 import {
@@ -44,6 +45,10 @@ export function lowerKernel(
       return lowerSort(kernel, limits);
     case "scatter":
       return { dispatches: lowerScatter(kernel, limits), temporaries: [] };
+    case "attention":
+      return lowerAttention(kernel, limits);
+    case "attentionGradient":
+      return lowerAttentionGradient(kernel, limits);
     default:
       return kernel satisfies never;
   }

@@ -31,6 +31,11 @@ def layer_norm(x, weight, bias):
     return F.layer_norm(x, x.shape[-1:], weight, bias)
 
 
+def attention(query, key, value):
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    return torch.softmax(scores, -1) @ value
+
+
 def chain(a, b):
     return torch.sigmoid(torch.tanh(a * b + a) * 1.5 - b).square() + a.abs()
 
@@ -65,6 +70,8 @@ WORKS = {
     "layer norm": forward(layer_norm),
     "layer norm gradients": both(layer_norm),
     "add": forward(torch.add),
+    "attention": forward(attention),
+    "attention gradients": both(attention),
     "chain": forward(chain),
     "sum": forward(torch.sum),
     "sort": forward(lambda x: torch.sort(x)[0]),
