@@ -11,7 +11,7 @@ import { DEVICES } from "./_peers.ts";
 const [HEADS, LENGTH, DIM] = [8, 512, 64];
 const SIZE = HEADS * LENGTH * DIM;
 /** Of the two products of the forward pass; there are five backward. */
-const FLOPS = 4 * HEADS * LENGTH ** 2 * DIM;
+const OPERATIONS = 4 * HEADS * LENGTH ** 2 * DIM;
 const SHAPE = [1, HEADS, LENGTH, DIM] as const;
 
 const spread = { low: -2, high: 2 };
@@ -110,7 +110,7 @@ for (const device of DEVICES) {
     inputs: [query, key, value],
     expected: results.slice(0, 1),
     ahead: { "jax-js": 1, tfjs: 1 },
-    costs: [{ flops: FLOPS }],
+    costs: [{ operations: OPERATIONS }],
     ...forward(attention),
   });
   await compare({
@@ -119,7 +119,7 @@ for (const device of DEVICES) {
     inputs: [query, key, value, seed],
     expected: results,
     ahead: { "jax-js": 1, tfjs: 1 },
-    costs: [{ flops: 3.5 * FLOPS }],
+    costs: [{ operations: 3.5 * OPERATIONS }],
     ...withGradients(attention),
   });
 }
