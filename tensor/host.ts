@@ -15,6 +15,7 @@ import { Tensor } from "./tensor.ts";
  *
  * @param read Gives the number.
  * @returns `[]`.
+ * @throws {TypeError} If it gives none; in a compiled function, in each run.
  *
  * @example A rate that changes between the runs
  * ```ts
@@ -33,9 +34,16 @@ export function hostScalar(
   read: () => number,
   dtype: DType = "float32",
 ): Tensor {
+  const checked = () => {
+    const value: unknown = read();
+    if (typeof value === "number") return value;
+    throw new TypeError(
+      `hostScalar: not a number: got ${typeof value}: return one from read()`,
+    );
+  };
   const trace = currentTrace();
-  if (trace === undefined) return new Tensor(parameter(read(), dtype));
-  const node = liveParameter(read, dtype);
+  if (trace === undefined) return new Tensor(parameter(checked(), dtype));
+  const node = liveParameter(checked, dtype);
   trace.actions.push(node);
   return new Tensor(node);
 }

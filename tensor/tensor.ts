@@ -346,7 +346,8 @@ export class Tensor {
     if (leaves.length === 0) {
       throw new Error(
         "backward: nothing to differentiate: no tensor with requiresGrad has " +
-          "a part in this one",
+          "a part in this one: what a compiled function returns has none: " +
+          "call backward() inside of it",
       );
     }
     computeAlone(leaves);

@@ -57,8 +57,11 @@ export class Profile {
       "floor µs",
       "x floor",
     ];
+    const above = floorMs > 0
+      ? `, ${(total / floorMs).toFixed(1)} x the floor`
+      : "";
     return `${this.name}: ${this.kernels.length} kernels, ` +
-      `${total.toFixed(3)} ms, ${(total / floorMs).toFixed(1)} x the floor\n` +
+      `${total.toFixed(3)} ms${above}\n` +
       table([head, ...rows], new Set([1, 2]));
   }
 

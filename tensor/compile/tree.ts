@@ -92,6 +92,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function describe(value: unknown): string {
   if (value instanceof Promise) return "a promise";
   if (typeof value === "function") return "a function";
-  if (typeof value === "object") return value!.constructor.name;
+  if (typeof value === "object") {
+    const { constructor } = value as { readonly constructor?: unknown };
+    return typeof constructor === "function" ? constructor.name : "an object";
+  }
   return `${typeof value} ${String(value)}`;
 }

@@ -156,6 +156,10 @@ deviceTest(
       [Promise.resolve(), "the arguments[0] is no tensor: got a promise"],
       [() => 1, "the arguments[0] is no tensor: got a function"],
       ["x", "the arguments[0] is no tensor: got string x"],
+      [
+        Object.create(Object.create(null)),
+        "the arguments[0] is no tensor: got an object",
+      ],
     ];
     for (const [argument, message] of cases) {
       assertThrows(() => same(argument), TypeError, `compile: ${message}`);
@@ -216,6 +220,11 @@ deviceTest("compile() refuses what gradients would not pass", async () => {
     );
   }
   assertThrows(() => grad((x) => g(x))(ones([])), TypeError, "an argument is");
+  assertThrows(
+    () => compile(() => weight.square().sum())().backward(),
+    Error,
+    "what a compiled function returns has none: call backward() inside of it",
+  );
   assertEquals(await g(stopGradient(doubled)).toArray(), [12]);
   assertEquals(await noGrad(() => g(weight)).toArray(), [6]);
   const late = tensor([1]);
@@ -225,6 +234,21 @@ deviceTest("compile() refuses what gradients would not pass", async () => {
     "asVariable: a compiled function makes a tensor from outside of it",
   );
   assertEquals(late.isVariable, false);
+});
+
+deviceTest("hostScalar() refuses what is no number, in each run", async () => {
+  const message = "hostScalar: not a number: got undefined";
+  const none = () => undefined as unknown as number;
+  assertThrows(() => hostScalar(none), TypeError, message);
+  let read = none;
+  const f = compile((x) => x.mul(hostScalar(() => read())));
+  assertThrows(() => f(ones([1])), TypeError, message);
+  read = () => 2;
+  assertEquals(await f(ones([1])).toArray(), [2]);
+  read = none;
+  assertThrows(() => f(ones([1])), TypeError, message);
+  read = () => 3;
+  assertEquals(await f(ones([1])).toArray(), [3]);
 });
 
 deviceTest(

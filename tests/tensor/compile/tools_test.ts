@@ -5,6 +5,7 @@ import {
   Generator,
   noGrad,
   ones,
+  Profile,
   Scope,
   type Tensor,
   tensor,
@@ -32,6 +33,13 @@ function smallStep() {
   };
   return { weight, f, x: ones([3, 2]) };
 }
+
+Deno.test("Profile of no kernels says so", () => {
+  assertEquals(
+    `${new Profile("f", [])}`.split("\n")[0],
+    "f: 0 kernels, 0.000 ms",
+  );
+});
 
 deviceTest("compile().explain() lists the kernels", () => {
   const { f, x } = smallStep();
