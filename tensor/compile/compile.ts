@@ -54,7 +54,11 @@ export interface CompileOptions {
    * @default false
    */
   readonly nanWatch?: boolean;
-  /** How far `verify` lets values lie apart. */
+  /**
+   * How far `verify` lets values lie apart. Where a gradient is 0 but for its
+   * rounding, as that of the bias of attention's keys, Adam goes by up to the
+   * learning rate in a direction that rounding chose: `atol` has to be that.
+   */
   readonly tolerance?: Tolerance;
 }
 
@@ -132,7 +136,9 @@ const MANY_TRACES = 4;
  * steps, the keys of a `Generator`.
  *
  * Tensors that it closes over are read anew in each run, and what it assigns
- * to them is theirs after each. Without an open device it runs uncompiled.
+ * to them is theirs after each. Change them with `assign`: that a variable of
+ * JavaScript names another tensor now is not noticed. Without an open device
+ * it runs uncompiled.
  *
  * @param f Must not read values: branch with `where`, return what is to be
  * read.
