@@ -25,6 +25,11 @@ export type TensorData = TypedArrays[DType];
 /** Bytes that one stored element takes on a device. */
 export const BYTES_PER_ELEMENT = 4;
 
+/** Bytes of a buffer of so many elements; a device has none without any. */
+export function bufferBytes(size: number): number {
+  return Math.max(size, 1) * BYTES_PER_ELEMENT;
+}
+
 const ORDER: readonly DType[] = ["bool", "uint32", "int32", "float32"];
 
 /**

@@ -2,7 +2,7 @@ import type { ReplayMemory } from "../device/replay.ts";
 import { activeDevice, settle } from "../device/session.ts";
 import type { Device } from "../device/runtime.ts";
 import type { TuningReport } from "../device/tuning.ts";
-import { isGradEnabled } from "../graph/node.ts";
+import { isGradEnabled, type Node } from "../graph/node.ts";
 import { currentTrace, requireNoTrace } from "../graph/trace.ts";
 import {
   type Difference,
@@ -194,32 +194,31 @@ export function compile<Args extends TensorTree[], Result extends TensorTree>(
     name: { value: cache.name },
     traces: { get: () => cache.traces },
     memory: {
-      value: (...args: Args) => cache.opened("memory", args).replay.memory,
+      value: (...args: Args) =>
+        cache.opened("memory", args).entry.replay.memory,
     },
     explain: {
       value: (...args: Args) =>
         explainReports(
           cache.name,
-          reportsOf(cache.opened("explain", args).replay),
+          reportsOf(cache.opened("explain", args).entry.replay),
         ),
     },
     profile: {
       value: async (...args: Args) => {
-        const { replay } = cache.opened("profile", args);
-        const nodes = argumentsOf(args).tensors.map(nodeOf);
+        const { entry: { replay }, nodes } = cache.opened("profile", args);
         return new Profile(cache.name, await profileReplay(replay, nodes));
       },
     },
     verify: {
       value: async (...args: Args) => {
-        const { replay } = cache.opened("verify", args);
-        const nodes = argumentsOf(args).tensors.map(nodeOf);
+        const { entry: { replay }, nodes } = cache.opened("verify", args);
         return await verifyReplay(replay, nodes, options.tolerance ?? {});
       },
     },
     tune: {
       value: async (...args: Args) => {
-        const { device, replay } = cache.opened("tune", args);
+        const { device, replay } = cache.opened("tune", args).entry;
         const kernels = replay.plan.steps.map(({ kernel }) => kernel);
         const report = await device.tune(kernels);
         replay.refresh();
@@ -289,7 +288,7 @@ class Cache {
   }
 
   /** The entry for arguments, traced if need be. */
-  opened(operation: string, args: unknown): Entry {
+  opened(operation: string, args: unknown): { entry: Entry; nodes: Node[] } {
     requireNoTrace(operation);
     const device = activeDevice();
     if (device === undefined) {
@@ -298,7 +297,9 @@ class Cache {
       );
     }
     settle(device);
-    return this.entryFor(device, argumentsOf(args));
+    const structure = argumentsOf(args);
+    const entry = this.entryFor(device, structure);
+    return { entry, nodes: structure.tensors.map(nodeOf) };
   }
 
   clear(): void {

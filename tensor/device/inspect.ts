@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BYTES_PER_ELEMENT } from "../dtype.ts";
+import { bufferBytes, BYTES_PER_ELEMENT } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
 import { costOf } from "../kernel/cost.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -147,7 +147,7 @@ function* uncompiled(
       const bound = step.buffers.map((number) => {
         const present = buffers[number];
         if (present) return present;
-        const made = backend.allocate(bytesOf(plan.buffers[number]!.size));
+        const made = backend.allocate(bufferBytes(plan.buffers[number]!.size));
         taken.push(made);
         return buffers[number] = made;
       });
@@ -316,8 +316,4 @@ function worstOf(
     if (off > most || off !== off) [worst, most] = [at, off];
   }
   return worst;
-}
-
-function bytesOf(size: number): number {
-  return Math.max(size, 1) * BYTES_PER_ELEMENT;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BYTES_PER_ELEMENT, encode } from "../dtype.ts";
+import { bufferBytes, BYTES_PER_ELEMENT, encode } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
 import { type Cell, Placeholder } from "../graph/trace.ts";
 import type { Signature } from "../kernel/program.ts";
@@ -83,18 +83,17 @@ export function memoryOf(
   { signature }: ReplaySource,
   plan: ReplayPlan,
 ): ReplayMemory {
-  const bytes = (size: number) => Math.max(size, 1) * BYTES_PER_ELEMENT;
   let [inputs, state, intermediates, results] = [0, 0, 0, 0];
   for (const { storage, shape } of signature.sources) {
-    const size = bytes(sizeOf(shape));
+    const size = bufferBytes(sizeOf(shape));
     const isArgument = storage instanceof Placeholder &&
       typeof storage.origin === "number";
     if (isArgument) inputs += size;
     else state += size;
   }
-  for (const size of plan.blocks) intermediates += bytes(size);
+  for (const size of plan.blocks) intermediates += bufferBytes(size);
   plan.places.forEach(({ kind }, number) => {
-    if (kind === "result") results += bytes(plan.sizes[number]!);
+    if (kind === "result") results += bufferBytes(plan.sizes[number]!);
   });
   const peak = inputs + state + intermediates + results;
   return { inputs, state, intermediates, results, peak };
@@ -187,7 +186,7 @@ export class Replay {
     const taken: DeviceBuffer[] = [];
     try {
       for (const number of this.#results) {
-        const made = backend.allocate(bytesOf(plan.sizes[number]!));
+        const made = backend.allocate(bufferBytes(plan.sizes[number]!));
         taken.push(made);
         this.#buffers[number] = made;
       }
@@ -195,7 +194,7 @@ export class Replay {
       backend.replay(recording, this.#buffers, this.#params);
       for (const { from, to } of plan.copies) {
         const [source, target] = [this.#buffers[from]!, this.#buffers[to]!];
-        backend.copy(source, target, bytesOf(plan.sizes[to]!));
+        backend.copy(source, target, bufferBytes(plan.sizes[to]!));
       }
     } catch (error) {
       before?.free();
@@ -258,7 +257,7 @@ export class Replay {
     }
     try {
       for (const number of this.#results) {
-        const made = backend.allocate(bytesOf(this.plan.sizes[number]!));
+        const made = backend.allocate(bufferBytes(this.plan.sizes[number]!));
         taken.push(made);
         this.#buffers[number] = made;
       }
@@ -324,7 +323,7 @@ export class Replay {
     this.#requireRoom(args);
     try {
       for (const size of plan.blocks) {
-        this.#blocks.push(backend.allocate(bytesOf(size)));
+        this.#blocks.push(backend.allocate(bufferBytes(size)));
       }
       plan.places.forEach((place, number) => {
         if (place.kind === "block") {
@@ -357,16 +356,18 @@ export class Replay {
       const isThere = node.storage instanceof DeviceStorage;
       const isCopied = this.#overwritten.has(slot) && isSeen(node);
       if (isThere && !isCopied) return;
-      (isArgument ? inputs : state).push(bytesOf(sizeOf(node.shape)));
+      (isArgument ? inputs : state).push(bufferBytes(sizeOf(node.shape)));
     });
     const { plan } = this;
     requireRoom(this.#device.backend, `compile: ${this.#source.name}`, [
       { what: "inputs", buffers: inputs },
       { what: "parameters and other state", buffers: state },
-      { what: "intermediates", buffers: plan.blocks.map(bytesOf) },
+      { what: "intermediates", buffers: plan.blocks.map(bufferBytes) },
       {
         what: "results",
-        buffers: this.#results.map((number) => bytesOf(plan.sizes[number]!)),
+        buffers: this.#results.map((number) =>
+          bufferBytes(plan.sizes[number]!)
+        ),
       },
     ]);
   }
@@ -462,7 +463,7 @@ export class Replay {
       const { byteLength } = storage;
       const own = new DeviceStorage(
         device,
-        backend.allocate(bytesOf(byteLength / BYTES_PER_ELEMENT)),
+        backend.allocate(bufferBytes(byteLength / BYTES_PER_ELEMENT)),
         byteLength,
       );
       backend.copy(storage.buffer, own.buffer, byteLength);
@@ -496,8 +497,4 @@ export class Replay {
 function isSeen({ storage, used, handles }: Node): boolean {
   return used || handles > 1 ||
     storage instanceof DeviceStorage && storage.isShared;
-}
-
-function bytesOf(size: number): number {
-  return Math.max(size, 1) * BYTES_PER_ELEMENT;
 }

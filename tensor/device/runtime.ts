@@ -6,6 +6,7 @@
  */
 
 import {
+  bufferBytes,
   BYTES_PER_ELEMENT,
   type DType,
   encode,
@@ -423,8 +424,8 @@ export class Device implements PublicDevice {
         const bound = step.buffers.map((number) => {
           const present = buffers[number];
           if (present !== undefined) return present;
-          const bytes = plan.buffers[number]!.size * BYTES_PER_ELEMENT;
-          const made = backend.allocate(Math.max(bytes, 4));
+          const { size } = plan.buffers[number]!;
+          const made = backend.allocate(bufferBytes(size));
           taken.add(made);
           buffers[number] = made;
           return made;

@@ -81,23 +81,6 @@ export function emitItems(
   });
 }
 
-/** `for (; at < limit; at += step)`, signed. */
-export function emitSteps(
-  f: FunctionBuilder,
-  at: Local,
-  limit: Local,
-  step: number,
-  body: () => void,
-): void {
-  f.get(at).get(limit).op("i32.lt_s").if(() => {
-    f.loop((again) => {
-      body();
-      f.get(at).i32(step).op("i32.add").tee(at);
-      f.get(limit).op("i32.lt_s").brIf(again);
-    });
-  });
-}
-
 /** Sets `result` to `min(limit - at, most)`. */
 export function emitRest(
   f: FunctionBuilder,

@@ -21,7 +21,6 @@ import {
   emitMask,
   emitProduct,
   emitRest,
-  emitSteps,
   emitTranspose,
   isMasked,
   pushBuffer,
@@ -31,7 +30,7 @@ import {
   TILE_LANES,
   TILE_ROWS,
 } from "./attention_code.ts";
-import { emitFor } from "./contract_loops.ts";
+import { emitFor, emitSteps } from "./contract_loops.ts";
 import { type ContractStage, grainOf } from "./contract_stages.ts";
 import { locals } from "./kernel_function.ts";
 import { emitExpBelow, type Target } from "./math.ts";

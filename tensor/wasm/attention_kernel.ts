@@ -21,7 +21,6 @@ import {
   emitMask,
   emitProduct,
   emitRest,
-  emitSteps,
   emitTranspose,
   isMasked,
   pushBuffer,
@@ -32,7 +31,7 @@ import {
   TILE_LANES,
   TILE_ROWS,
 } from "./attention_code.ts";
-import { emitFor } from "./contract_loops.ts";
+import { emitFor, emitSteps } from "./contract_loops.ts";
 import { type KernelFunction, locals } from "./kernel_function.ts";
 import { emitExpBelow, emitLog, type Target } from "./math.ts";
 import { emitPartialStore } from "./scan_kernel.ts";

@@ -15,7 +15,18 @@ export function emitFor(
   body: () => void,
 ): void {
   f.i32(0).set(at);
-  f.get(limit).i32(0).op("i32.gt_s").if(() => {
+  emitSteps(f, at, limit, step, body);
+}
+
+/** `for (; at < limit; at += step)`, signed. */
+export function emitSteps(
+  f: FunctionBuilder,
+  at: Local,
+  limit: Local,
+  step: number,
+  body: () => void,
+): void {
+  f.get(at).get(limit).op("i32.lt_s").if(() => {
     f.loop((again) => {
       body();
       f.get(at).i32(step).op("i32.add").tee(at);

@@ -1,15 +1,7 @@
 import { openDevice, type Tensor, tensor } from "@heddle/tensor";
 import { assert } from "@std/assert";
 import { erf } from "../erf.ts";
-
-/** Distance from the true value in units in the last place of a float32. */
-function ulps(got: number, want: number): number {
-  const nearest = Math.fround(want);
-  if (got === nearest || (got !== got && nearest !== nearest)) return 0;
-  if (!Number.isFinite(nearest) || !Number.isFinite(got)) return Infinity;
-  const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(want))));
-  return Math.abs(got - want) / 2 ** (exponent - 23);
-}
+import { ulps } from "./ulps.ts";
 
 interface Case {
   readonly name: string;

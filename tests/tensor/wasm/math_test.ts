@@ -11,6 +11,7 @@ import {
   emitSin,
   type Target,
 } from "../../../tensor/wasm/math.ts";
+import { ulps } from "./ulps.ts";
 
 type Emit = (f: FunctionBuilder, x: Local, target: Target) => void;
 
@@ -42,18 +43,6 @@ function compile(emit: Emit, relaxedSimd: boolean) {
     (exports.map as () => void)();
     return all.slice(COUNT, COUNT + values.length);
   };
-}
-
-/** Distance from the true value in units in the last place of a float32. */
-function ulps(got: number, want: number): number {
-  if (Object.is(got, Math.fround(want))) return 0;
-  if (Number.isNaN(want) || !Number.isFinite(Math.fround(want))) {
-    return Object.is(got, Math.fround(want)) || got === Math.fround(want)
-      ? 0
-      : Infinity;
-  }
-  const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(want))));
-  return Math.abs(got - want) / 2 ** (exponent - 23);
 }
 
 function worst(
