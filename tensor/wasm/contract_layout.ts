@@ -59,12 +59,12 @@ export interface Layout {
 
 /** Tiles that keep the multipliers busy, and what a column costs in cycles. */
 const TILES = [
-  { rows: 6, quads: 2, cycles: 6 },
-  { rows: 5, quads: 2, cycles: 5.2 },
-  { rows: 4, quads: 2, cycles: 4.4 },
-  { rows: 3, quads: 4, cycles: 6.2 },
-  { rows: 2, quads: 4, cycles: 4.4 },
-  { rows: 1, quads: 8, cycles: 4.6 },
+  { rows: 6, quads: 2, cycles: 6.5 },
+  { rows: 5, quads: 2, cycles: 5.9 },
+  { rows: 4, quads: 2, cycles: 4.8 },
+  { rows: 3, quads: 3, cycles: 5 },
+  { rows: 2, quads: 4, cycles: 5.1 },
+  { rows: 1, quads: 8, cycles: 6.9 },
 ] as const;
 
 /** Tiles in which loads from where they are cost less than packing. */

@@ -4,7 +4,8 @@
  *
  * Per column, `rows` single elements of one operand, each repeated in four
  * lanes, meet `quads` vectors of the other. 6 rows by 2 quads need 12 + 2 + 1
- * of the 16 vector registers that x86-64 has; a larger tile spills.
+ * of the 16 vector registers that x86-64 has, and the engine keeps one to
+ * itself; a larger tile spills.
  *
  * @module
  */
@@ -122,29 +123,29 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
     Local,
   ];
   const sums = emitLoadSums(f, tile, out, accumulate);
-  const vectors = Array.from({ length: tile.quads }, () => f.local("v128"));
-  const repeated = f.local("v128");
+  const pointers = emitRowPointers(f, tile, rows);
   const turns = f.local("i32");
   const { stepBytes = 4, columnBytes = 16 * tile.quads } = tile;
 
   const column = (at: number) => {
-    vectors.forEach((vector, quad) => {
-      f.get(panel).memory("v128.load", at * columnBytes + 16 * quad);
-      f.set(vector);
-    });
-    for (let row = 0; row < tile.rows; row++) {
-      f.get(rows);
-      f.memory("v128.load32_splat", row * tile.rowBytes + stepBytes * at);
-      f.set(repeated);
-      vectors.forEach((vector, quad) => {
-        const sum = sums[row * tile.quads + quad]!;
-        emitMultiplyAdd(f, target, repeated, vector, sum);
-      });
-    }
+    emitColumn(
+      f,
+      tile,
+      target,
+      sums,
+      (row) => {
+        f.get(pointers[row]!).memory("v128.load32_splat", stepBytes * at);
+      },
+      (quad) => {
+        f.get(panel).memory("v128.load", columnBytes * at + 16 * quad);
+      },
+    );
   };
   const advance = (count: number) => {
-    f.get(rows).i32(stepBytes * count).op("i32.add").set(rows);
-    f.get(panel).i32(columnBytes * count).op("i32.add").set(panel);
+    for (const pointer of [...pointers, panel]) {
+      const bytes = pointer === panel ? columnBytes : stepBytes;
+      f.get(pointer).i32(bytes * count).op("i32.add").set(pointer);
+    }
   };
 
   f.get(columns).i32(Math.log2(UNROLL)).op("i32.shr_u").tee(turns);
@@ -164,4 +165,51 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
     });
   });
   emitStoreSums(f, tile, sums, out);
+}
+
+/**
+ * A variable for each row's address. An engine without a signal handler for
+ * memory checks each address; with equal offsets behind different pointers the
+ * rows share the limit that it compares with.
+ */
+export function emitRowPointers(
+  f: FunctionBuilder,
+  tile: Tile,
+  rows: Local,
+): Local[] {
+  return Array.from({ length: tile.rows }, (_, row) => {
+    const pointer = f.local("i32");
+    f.get(rows).i32(row * tile.rowBytes).op("i32.add").set(pointer);
+    return pointer;
+  });
+}
+
+/** Adds the products of one column to the sums; the shorter side is held. */
+export function emitColumn(
+  f: FunctionBuilder,
+  { rows, quads }: Tile,
+  target: Target,
+  sums: readonly Local[],
+  pushRepeated: (row: number) => void,
+  pushVector: (quad: number) => void,
+): void {
+  const byRow = quads <= rows;
+  const hold = (count: number, push: (at: number) => void) =>
+    Array.from({ length: count }, (_, at) => {
+      const local = f.local("v128");
+      push(at);
+      f.set(local);
+      return local;
+    });
+  const held = byRow ? hold(quads, pushVector) : hold(rows, pushRepeated);
+  const passing = f.local("v128");
+  for (let at = 0; at < (byRow ? rows : quads); at++) {
+    if (byRow) pushRepeated(at);
+    else pushVector(at);
+    f.set(passing);
+    held.forEach((other, i) => {
+      const [row, quad] = byRow ? [at, i] : [i, at];
+      emitMultiplyAdd(f, target, passing, other, sums[row * quads + quad]!);
+    });
+  }
 }
