@@ -13,4 +13,5 @@ export * from "@heddle/nn";
 export * from "@heddle/losses";
 export * from "@heddle/attention";
 export * from "@heddle/data";
+export * from "@heddle/data/pool";
 export * from "@heddle/tasks";

@@ -1,0 +1,72 @@
+/**
+ * A call that is under way.
+ *
+ * A failure that nobody asks for stays silent.
+ */
+export class AsyncResult<T> {
+  readonly #promise: Promise<T>;
+  #state: "pending" | "fulfilled" | "rejected" = "pending";
+
+  /** Follows a promise. */
+  constructor(promise: Promise<T>) {
+    this.#promise = promise;
+    promise.then(
+      () => this.#state = "fulfilled",
+      () => this.#state = "rejected",
+    );
+  }
+
+  /**
+   * What the call gives.
+   *
+   * @param timeoutMs How long to wait at most; the call itself goes on.
+   * @throws What the call failed with, or a `DOMException` named
+   * `TimeoutError`.
+   */
+  async get(timeoutMs?: number): Promise<T> {
+    if (timeoutMs !== undefined && !await this.wait(timeoutMs)) {
+      throw new DOMException(
+        `AsyncResult.get: no result after ${timeoutMs} ms`,
+        "TimeoutError",
+      );
+    }
+    return await this.#promise;
+  }
+
+  /**
+   * Waits until the call ended, either way.
+   *
+   * @param timeoutMs How long to wait at most.
+   * @returns Whether it ended.
+   */
+  async wait(timeoutMs?: number): Promise<boolean> {
+    const ended = this.#promise.then(() => true, () => true);
+    if (timeoutMs === undefined) return await ended;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(this.ready()), timeoutMs);
+    });
+    try {
+      return await Promise.race([ended, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Whether the call ended, either way. */
+  ready(): boolean {
+    return this.#state !== "pending";
+  }
+
+  /**
+   * Whether the call ended without an error.
+   *
+   * @throws {Error} If it has not ended.
+   */
+  successful(): boolean {
+    if (!this.ready()) {
+      throw new Error("AsyncResult.successful: the call has not ended");
+    }
+    return this.#state === "fulfilled";
+  }
+}

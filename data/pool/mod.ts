@@ -1,0 +1,27 @@
+/**
+ * Work over cores: pools of workers that run functions of modules.
+ *
+ * @example A map over two workers
+ * ```ts
+ * import { Pool, remoteModule } from "@heddle/data/pool";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = remoteModule<typeof import("@std/path")>(
+ *   import.meta.resolve("@std/path"),
+ * );
+ * await using pool = new Pool({ workers: 2 });
+ * assertEquals(await pool.map(path.basename, ["a/b", "c/d"]), ["b", "d"]);
+ * ```
+ *
+ * @module
+ */
+export * from "./async_result.ts";
+export * from "./executor.ts";
+export * from "./pool.ts";
+export { remote, remoteModule } from "./remote.ts";
+export type {
+  RemoteFunction,
+  RemoteModule,
+  RemoteReference,
+} from "./remote.ts";
+export * from "./task_error.ts";
