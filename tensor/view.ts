@@ -116,6 +116,21 @@ function atomRange(atom: Atom): [number, number] {
   ];
 }
 
+/** The least and the greatest value that a sum can have by its terms alone. */
+export function rangeOf(
+  terms: readonly Term[],
+  constant: number,
+): Pick<Index, "low" | "high"> {
+  let low = constant;
+  let high = constant;
+  for (const { atom, coefficient } of terms) {
+    const [least, most] = atomRange(atom);
+    low += coefficient * (coefficient > 0 ? least : most);
+    high += coefficient * (coefficient > 0 ? most : least);
+  }
+  return { low, high };
+}
+
 /** `Σ scale * index + constant`, simplified. */
 export function linear(
   parts: readonly (readonly [scale: number, index: Index])[],
@@ -160,18 +175,12 @@ export function linear(
     .filter(([, term]) => term.coefficient !== 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, term]) => term);
-  let termLow = constant;
-  let termHigh = constant;
-  for (const { atom, coefficient } of terms) {
-    const [least, most] = atomRange(atom);
-    termLow += coefficient * (coefficient > 0 ? least : most);
-    termHigh += coefficient * (coefficient > 0 ? most : least);
-  }
+  const own = rangeOf(terms, constant);
   return {
     terms,
     constant,
-    low: Math.max(low, termLow),
-    high: Math.min(high, termHigh),
+    low: Math.max(low, own.low),
+    high: Math.min(high, own.high),
   };
 }
 

@@ -13,7 +13,6 @@ import {
   type ValueId,
 } from "../kernel/kernel.ts";
 import {
-  type Atom,
   axesOf,
   type Axis,
   axisIndex,
@@ -22,6 +21,7 @@ import {
   type Index,
   isDivision,
   linear,
+  rangeOf,
 } from "../view.ts";
 
 type Load = Value & { op: "load" };
@@ -176,7 +176,10 @@ function dimensionsOf(
     });
   }
   for (const { atom, coefficient } of rest.terms) {
-    const position = exact(unit(atom));
+    const position = exact({
+      terms: [{ atom, coefficient: 1 }],
+      constant: 0,
+    });
     const axes = isDivision(atom) ? axesOf(atom.of) : [atom];
     if (position.low < 0 || [...axes].some((axis) => taken.has(axis))) {
       return undefined;
@@ -191,18 +194,9 @@ function dimensionsOf(
   return { dimensions, constant: rest.constant };
 }
 
-function unit(atom: Atom): Index {
-  return {
-    terms: [{ atom, coefficient: 1 }],
-    constant: 0,
-    low: -Infinity,
-    high: Infinity,
-  };
-}
-
 /** The same index with the range of its terms, outside of bounds too. */
-function exact(index: Index): Index {
-  return linear([[1, { ...index, low: -Infinity, high: Infinity }]]);
+function exact({ terms, constant }: Pick<Index, "terms" | "constant">): Index {
+  return { terms, constant, ...rangeOf(terms, constant) };
 }
 
 /** How many elements are packed from a load in all. */

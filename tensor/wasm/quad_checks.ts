@@ -5,7 +5,7 @@
  */
 
 import type { LoopKernel, Store, ValueId } from "../kernel/kernel.ts";
-import { linear } from "../view.ts";
+import { rangeOf } from "../view.ts";
 import type { Local } from "./assembler.ts";
 import { loadsOf } from "./contiguity.ts";
 import { dependsOn } from "./lane_table.ts";
@@ -63,12 +63,10 @@ export function emitInterior(
     for (const { index, low, high } of load.bounds) {
       const sum = context.split(index, 1, undefined, -low);
       const entry = sum[lanes];
-      const moving = linear([[1, {
-        terms: index.terms.filter(({ atom }) => dependsOn(atom, columns)),
-        constant: 0,
-        low: -Infinity,
-        high: Infinity,
-      }]]);
+      const moving = rangeOf(
+        index.terms.filter(({ atom }) => dependsOn(atom, columns)),
+        0,
+      );
       const span = high - low - (moving.high - moving.low);
       if (sum.mixed.length > 0 || entry === undefined || span <= 0) {
         return false;

@@ -15,6 +15,7 @@ import {
   indexKey,
   linear,
   quotient,
+  rangeOf,
   remainder,
   substitute,
   unflatten,
@@ -188,6 +189,14 @@ Deno.test("axesOf() finds axes within divisions", () => {
   const index = quotient(linear([[3, axisIndex(a)], [1, axisIndex(b)]]), 4);
   assertEquals([...axesOf(index)].map(({ id }) => id).sort(), [0, 1]);
   assertEquals(axesOf(constantIndex(3)).size, 0);
+});
+
+Deno.test("rangeOf() looks at the terms alone, not at what is known of the sum", () => {
+  const [a, b] = axesFor([5, 3]) as [Axis, Axis];
+  const sum = linear([[2, axisIndex(a)], [-1, axisIndex(b)]], 4);
+  const known = { ...sum, low: 5, high: 6 };
+  assertEquals(rangeOf(known.terms, known.constant), { low: 2, high: 12 });
+  assertEquals(rangeOf([], 7), { low: 7, high: 7 });
 });
 
 Deno.test("indexKey() tells different indices apart, and no others", () => {

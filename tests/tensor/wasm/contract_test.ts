@@ -249,6 +249,27 @@ for (const [name, c] of Object.entries(CONVOLUTIONS)) {
   });
 }
 
+Deno.test("emitContract() copies a padded operand with its zeros, if it is read often", () => {
+  const shape = { batch: 2, channels: 5, outputs: 7, size: 9, stride: 1 };
+  const of = (kernel: number, padding: number): Convolution => ({
+    ...shape,
+    kernel,
+    padding,
+    dilation: 1,
+  });
+  const copies = (kernel: LoopKernel) => {
+    const pool = new ThreadPool(memory, { threads: 1 });
+    const { stages } = new ContractRunner(kernel, memory, pool).plan;
+    return stages.filter(({ name }) => name.startsWith("pad")).length;
+  };
+  // The gradient's windows reach past the image on all sides.
+  assertEquals(copies(inputGradient(of(3, 0))), 1);
+  assertEquals(copies(convolution(of(3, 1))), 1);
+  assertEquals(copies(weightGradient(of(3, 1))), 1);
+  assertEquals(copies(convolution(of(3, 0))), 0); // no zeros
+  assertEquals(copies(convolution(of(1, 1))), 0); // read once
+});
+
 Deno.test("emitContract() computes what stands before the product", () => {
   for (const transposed of [false, true]) {
     const b = new KernelBuilder();
