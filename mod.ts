@@ -9,6 +9,7 @@
  */
 
 export * from "@heddle/tensor";
+export * from "@heddle/tensor/jit";
 export * from "@heddle/nn";
 export * from "@heddle/losses";
 export * from "@heddle/attention";

@@ -14,10 +14,14 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
 /** Modules that import no library, so that they run in a browser. */
 const WITHOUT_LIBRARIES = ["tensor", "nn", "losses", "attention"];
 
+/** The one exception: the parser of JavaScript, and who may use it. */
+const PARSER = { library: /^npm:\/?acorn@/, user: "tensor/jit/" };
+
 /**
  * The floors of `tensor/`, top to bottom: a room sees itself and the floors
  * above it, not the other rooms of its own floor. What no room names is in the
- * last one: `ops/`, `tensor.ts`, `mod.ts` and the rest of what people import.
+ * front: `ops/`, `tensor.ts`, `mod.ts` and the rest of what people import. Only
+ * `jit/` lies below it, so that tensors come without a parser.
  */
 const FLOORS: readonly (readonly Room[])[] = [
   [{
@@ -35,6 +39,8 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ name: "kernel", holds: ["kernel/"] }],
   [{ name: "wgsl", holds: ["wgsl/"] }, { name: "wasm", holds: ["wasm/"] }],
   [{ name: "device", holds: ["device/"] }],
+  [{ name: "front", holds: [] }],
+  [{ name: "jit", holds: ["jit/"] }],
 ];
 
 interface Room {
@@ -64,7 +70,8 @@ function tensorRoom(path: string): { floor: number; name: string } {
     );
     if (room !== undefined) return { floor, name: room.name };
   }
-  return { floor: FLOORS.length, name: "front" };
+  const front = FLOORS.findIndex(([room]) => room!.name === "front");
+  return { floor: front, name: "front" };
 }
 
 /** The room of any file: in `tensor/` as in the table, elsewhere its folder. */
@@ -81,6 +88,7 @@ function wrongEdge({ from, to, as }: Edge): string | undefined {
   if (allowed === undefined) return; // tests and the root import anything
   const wrong = (why: string) => `${from} imports ${to}: ${why}`;
   if (/^[a-z]+:|^@/.test(to)) {
+    if (PARSER.library.test(to) && from.startsWith(PARSER.user)) return;
     return WITHOUT_LIBRARIES.includes(source)
       ? wrong(`${source} imports no library`)
       : undefined;
@@ -223,6 +231,10 @@ Deno.test("imports in the wrong direction are found", () => {
     [edge("tensor/wgsl/a.ts", "tensor/wasm/a.ts"), "wgsl may not see wasm"],
     [edge("tensor/wasm/a.ts", "tensor/wgsl/a.ts"), "wasm may not see wgsl"],
     [edge("tensor/device/a.ts", "tensor/ops/a.ts"), "may not see front"],
+    [edge("tensor/mod.ts", "tensor/jit/mod.ts"), "front may not see jit"],
+    [edge("tensor/ops/a.ts", "npm:acorn@8.1.0", "acorn"), "no library"],
+    [edge("nn/jit/a.ts", "npm:acorn@8.1.0", "acorn"), "no library"],
+    [edge("tensor/jit/a.ts", "npm:acorns@8.1.0", "acorns"), "no library"],
   ];
   for (const [wrong, why] of planted) {
     const [first = "nothing", ...others] = wrongs([wrong]);
@@ -245,6 +257,8 @@ Deno.test("imports in the right direction pass", () => {
       { from: "tests/a.ts", to: "tensor/graph/a.ts", as: "../tensor/graph" },
       { from: "tensor/device/a.ts", to: "tensor/wgsl/a.ts", as: "../wgsl/a" },
       { from: "tensor/ops/a.ts", to: "tensor/tensor.ts", as: "../tensor.ts" },
+      { from: "tensor/jit/a.ts", to: "npm:/acorn@8.1.0", as: "acorn" },
+      { from: "tensor/jit/a.ts", to: "tensor/wasm/a.ts", as: "../wasm/a.ts" },
       { from: "tensor/tensor.ts", to: "tensor/ops/a.ts", as: "./ops/a.ts" },
     ]),
     [],

@@ -1,0 +1,138 @@
+/**
+ * Elements of arrays: addresses, and what happens out of range.
+ *
+ * @module
+ */
+
+import type { Local, MemoryOp } from "../wasm/assembler.ts";
+import {
+  emitF32,
+  emitF64,
+  emitInt,
+  emitLong,
+  isLong,
+} from "./emit_expression.ts";
+import type { FunctionEmitter } from "./emit_wasm.ts";
+import type { ArrayElement, ArrayVariable, Expression, Place } from "./ir.ts";
+import { naturalOf } from "./representation.ts";
+import type { NumberValue } from "./values.ts";
+
+/** log2 of the bytes of an element, and the instructions that move it. */
+const ACCESS: Readonly<
+  Record<
+    ArrayElement,
+    readonly [shift: number, load: MemoryOp, store: MemoryOp]
+  >
+> = {
+  f64: [3, "f64.load", "f64.store"],
+  f32: [2, "f32.load", "f32.store"],
+  i32: [2, "i32.load", "i32.store"],
+  u32: [2, "i32.load", "i32.store"],
+  i16: [1, "i32.load16_s", "i32.store16"],
+  u16: [1, "i32.load16_u", "i32.store16"],
+  i8: [0, "i32.load8_s", "i32.store8"],
+  u8: [0, "i32.load8_u", "i32.store8"],
+};
+
+/** Where the last failure is noted: its site, the index, the length. */
+export const FAILURE = { site: 64, length: 68, index: 72 } as const;
+
+/** Pushes an element: an i32, an f32 or an f64. */
+export function emitLoad(
+  e: FunctionEmitter,
+  array: ArrayVariable,
+  index: Expression,
+  place: Place,
+): void {
+  const [shift, load] = ACCESS[array.element];
+  emitAddress(e, array, index, place);
+  e.f.memory(load, 0, shift);
+}
+
+/** Pushes a value and stores it; the address has been pushed. */
+export function emitElement(
+  e: FunctionEmitter,
+  element: ArrayElement,
+  value: Expression,
+): void {
+  const [shift, , store] = ACCESS[element];
+  if (element === "f64") emitF64(e, value);
+  else if (element === "f32") emitF32(e, value);
+  else emitInt(e, value);
+  e.f.memory(store, 0, shift);
+}
+
+/** Pushes the address of an element that is there. */
+export function emitAddress(
+  e: FunctionEmitter,
+  array: ArrayVariable,
+  index: Expression,
+  place: Place,
+): void {
+  const { base } = e.array(array);
+  const [shift] = ACCESS[array.element];
+  e.f.get(base);
+  emitIndex(e, array, index, place);
+  if (shift > 0) e.f.i32(shift).op("i32.shl");
+  e.f.op("i32.add");
+}
+
+/** Whether an index is in range, as far as is known. */
+export function isInRange(value: NumberValue, array: ArrayVariable): boolean {
+  return value.integer && !value.nan && value.lo >= 0 &&
+    (value.below?.get(array) ?? 0) < 0;
+}
+
+function emitIndex(
+  e: FunctionEmitter,
+  array: ArrayVariable,
+  index: Expression,
+  place: Place,
+): void {
+  const { f } = e;
+  const value = index.value as NumberValue;
+  if (isInRange(value, array)) {
+    emitInt(e, index);
+    return;
+  }
+  const { length } = e.array(array);
+  const site = e.module.site(place, array.name);
+  const at = f.local("i32");
+  /** Fails if what is pushed is true. */
+  const failIf = (pushIndex: () => void) => {
+    f.if(() => {
+      f.i32(site);
+      pushIndex();
+      f.get(length).call(e.module.imports.fail).op("unreachable");
+    });
+  };
+  if (naturalOf(index) === "int") {
+    emitInt(e, index);
+    f.tee(at).get(length).op("i32.ge_u");
+    const convert = value.hi > 0x7fffffff
+      ? "f64.convert_i32_u"
+      : "f64.convert_i32_s";
+    failIf(() => f.get(at).op(convert));
+    f.get(at);
+    return;
+  }
+  if (isLong(index)) {
+    const long = f.local("i64");
+    emitLong(e, index);
+    f.tee(long).get(length).op("i64.extend_i32_u").op("i64.ge_u");
+    failIf(() => f.get(long).op("f64.convert_i64_s"));
+    f.get(long).op("i32.wrap_i64");
+    return;
+  }
+  const number = f.local("f64");
+  emitF64(e, index);
+  f.tee(number).op("i32.trunc_sat_f64_s").tee(at);
+  f.get(length).op("i32.ge_u");
+  if (!value.integer || value.nan) {
+    const isWhole = (x: Local) =>
+      f.get(x).op("f64.convert_i32_s").get(number).op("f64.ne");
+    isWhole(at).op("i32.or");
+  }
+  failIf(() => f.get(number));
+  f.get(at);
+}

@@ -1,0 +1,50 @@
+/**
+ * The generator of {@link Random} in WebAssembly: its four words stay in locals.
+ *
+ * @module
+ */
+
+import type { FunctionBuilder, Local } from "../wasm/assembler.ts";
+
+/** Where a generator's state is. */
+export interface RandomState {
+  /** In memory, while the function does not run. */
+  readonly address: Local;
+  /** While it runs. */
+  readonly words: readonly Local[];
+}
+
+/** Takes the state from memory. */
+export function loadState(
+  f: FunctionBuilder,
+  { address, words }: RandomState,
+): void {
+  words.forEach((word, at) =>
+    f.get(address).memory("i64.load", 8 * at, 3).set(word)
+  );
+}
+
+/** Puts the state back. */
+export function saveState(
+  f: FunctionBuilder,
+  { address, words }: RandomState,
+): void {
+  words.forEach((word, at) =>
+    f.get(address).get(word).memory("i64.store", 8 * at, 3)
+  );
+}
+
+/** Pushes the next number: xoshiro256+, its upper 53 bits. */
+export function emitDraw(f: FunctionBuilder, { words }: RandomState): void {
+  const [s0, s1, s2, s3] = words as [Local, Local, Local, Local];
+  const shifted = f.local("i64");
+  f.get(s0).get(s3).op("i64.add").i64(11n).op("i64.shr_u");
+  f.op("f64.convert_i64_s").f64(2 ** -53).op("f64.mul");
+  f.get(s1).i64(17n).op("i64.shl").set(shifted);
+  f.get(s2).get(s0).op("i64.xor").set(s2);
+  f.get(s3).get(s1).op("i64.xor").set(s3);
+  f.get(s1).get(s2).op("i64.xor").set(s1);
+  f.get(s0).get(s3).op("i64.xor").set(s0);
+  f.get(s2).get(shifted).op("i64.xor").set(s2);
+  f.get(s3).i64(45n).op("i64.rotl").set(s3);
+}

@@ -1,0 +1,336 @@
+/**
+ * From a program to WebAssembly.
+ *
+ * @module
+ */
+
+import {
+  type Callable,
+  type FunctionBuilder,
+  type Label as WasmLabel,
+  type Local,
+  ModuleBuilder,
+  type WasmType,
+} from "../wasm/assembler.ts";
+import { MAX_PAGES } from "../wasm/generate.ts";
+import { emitBool, emitValue } from "./emit_expression.ts";
+import { emitAddress, emitElement } from "./emit_memory.ts";
+import {
+  emitDraw,
+  loadState,
+  type RandomState,
+  saveState,
+} from "./emit_random.ts";
+import { Imports } from "./emit_helpers.ts";
+import type {
+  ArrayVariable,
+  FunctionIr,
+  Label,
+  Place,
+  ProgramIr,
+  RandomVariable,
+  Statement,
+  Variable,
+} from "./ir.ts";
+import {
+  hasLoop,
+  type Representation,
+  representationOf,
+} from "./representation.ts";
+import type { BooleanValue } from "./values.ts";
+
+/** An array inside a function. */
+export interface ArrayLocals {
+  readonly base: Local;
+  readonly length: Local;
+}
+
+/** What emitting one function keeps track of. */
+export interface FunctionEmitter {
+  readonly f: FunctionBuilder;
+  readonly module: ModuleEmitter;
+  variable(variable: Variable): Local;
+  array(array: ArrayVariable): ArrayLocals;
+}
+
+/** A module's binary form, and what its failures mean. */
+export interface Emitted {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What a failure of each number was about. */
+  readonly sites: readonly Site[];
+}
+
+/** A place where an index can be out of range. */
+export interface Site {
+  readonly place: Place;
+  readonly array: string;
+}
+
+const TYPES: Readonly<Record<Representation, WasmType>> = {
+  bool: "i32",
+  i32: "i32",
+  u32: "i32",
+  f32: "f32",
+  f64: "f64",
+};
+
+/** The machine type of a representation. */
+export function wasmType(representation: Representation): WasmType {
+  return TYPES[representation];
+}
+
+/** Types of a function's parameters, as they are passed. */
+export function parameterTypes({ params }: FunctionIr): WasmType[] {
+  return params.flatMap((param): WasmType[] =>
+    param.kind === "array"
+      ? ["i32", "i32"]
+      : param.kind === "random"
+      ? ["i32"]
+      : [wasmType(representationOf(param.value!))]
+  );
+}
+
+/** The result's type, or none. */
+export function resultTypes({ result }: FunctionIr): WasmType[] {
+  return result ? [wasmType(representationOf(result))] : [];
+}
+
+/** What all functions of a module share. */
+export class ModuleEmitter {
+  readonly builder: ModuleBuilder;
+  readonly imports: Imports;
+  readonly sites: Site[] = [];
+  readonly #functions = new Map<FunctionIr, Callable>();
+
+  constructor(builder: ModuleBuilder, imports: Imports) {
+    this.builder = builder;
+    this.imports = imports;
+  }
+
+  /** Number of a new place of failure. */
+  site(place: Place, array: string): number {
+    return this.sites.push({ place, array }) - 1;
+  }
+
+  callable(f: FunctionIr): Callable {
+    return this.#functions.get(f)!;
+  }
+
+  /** Adds all functions; calls may go either way. */
+  functions(list: readonly FunctionIr[], first: number): void {
+    list.forEach((f, at) => this.#functions.set(f, { index: first + at }));
+    for (const f of list) {
+      const params = parameterTypes(f);
+      const warm = hasLoop(f);
+      if (warm) params.push("i32");
+      const own = this.builder.function(
+        f === list[0] ? "call" : undefined,
+        params,
+        resultTypes(f),
+        (builder) => emitFunction(this, f, builder, warm),
+      );
+      if (own.index !== this.callable(f).index) {
+        throw new Error("emit: functions are not where they were said to be");
+      }
+    }
+  }
+}
+
+/** Makes a module of a program; `more` may add functions to it. */
+export function emitWasm(
+  program: ProgramIr,
+  shared: boolean,
+  more?: (module: ModuleEmitter, main: FunctionIr) => void,
+): Emitted {
+  const builder = new ModuleBuilder();
+  builder.importMemory({ shared, initial: 1, maximum: MAX_PAGES });
+  const imports = new Imports(builder, program);
+  const module = new ModuleEmitter(builder, imports);
+  // What is never called has no types.
+  const reached = program.functions.filter(({ params }) =>
+    params.every((param) => param.kind !== "variable" || param.value)
+  );
+  module.functions(reached, imports.count);
+  more?.(module, program.functions[0]!);
+  return { bytes: builder.finish(), sites: module.sites };
+}
+
+/** One function. */
+function emitFunction(
+  module: ModuleEmitter,
+  ir: FunctionIr,
+  f: FunctionBuilder,
+  warm: boolean,
+): void {
+  const variables = new Map<Variable, Local>();
+  const arrays = new Map<ArrayVariable, ArrayLocals>();
+  const randoms = new Map<RandomVariable, RandomState>();
+  const labels = new Map<Label, WasmLabel>();
+  let at = 0;
+  for (const param of ir.params) {
+    const local = f.params[at++]!;
+    if (param.kind === "array") {
+      arrays.set(param, { base: local, length: f.params[at++]! });
+    } else if (param.kind === "random") {
+      const words = [0, 1, 2, 3].map(() => f.local("i64"));
+      randoms.set(param, { address: local, words });
+    } else if (
+      wasmType(representationOf(param.value!)) === local.type
+    ) variables.set(param, local);
+  }
+  const own: FunctionEmitter = {
+    f,
+    module,
+    variable: (variable) => {
+      let local = variables.get(variable);
+      if (!local) {
+        local = f.local(wasmType(representationOf(variable.value!)));
+        variables.set(variable, local);
+      }
+      return local;
+    },
+    array: (array) => arrays.get(array)!,
+  };
+  const save = () => randoms.forEach((state) => saveState(f, state));
+  const load = () => randoms.forEach((state) => loadState(f, state));
+  const list = (statements: readonly Statement[]): boolean =>
+    statements.every(statement);
+
+  /** Emits a statement; whether anything behind it is reached. */
+  const statement = (s: Statement): boolean => {
+    switch (s.op) {
+      case "set": {
+        if (!s.to) return true;
+        if (!s.value) return false; // never reached
+        const local = own.variable(s.variable);
+        emitValue(own, s.to, representationOf(s.variable.value!));
+        f.set(local);
+        return true;
+      }
+      case "store":
+        emitAddress(own, s.array, s.index, s.place);
+        emitElement(own, s.array.element, s.to);
+        return true;
+      case "if": {
+        const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
+        if (!canBeTrue) return list(s.otherwise);
+        if (!canBeFalse) return list(s.then);
+        emitBool(own, s.test);
+        let [behindThen, behindOther] = [true, true];
+        f.if(
+          () => behindThen = list(s.then),
+          s.otherwise.length === 0
+            ? undefined
+            : () => behindOther = list(s.otherwise),
+        );
+        return behindThen || behindOther;
+      }
+      case "block":
+        f.block((label) => {
+          labels.set(s.label, label);
+          list(s.body);
+        });
+        return true;
+      case "exit":
+        f.br(labels.get(s.label)!);
+        return false;
+      case "return":
+        if (s.to) emitValue(own, s.to, representationOf(ir.result!));
+        save();
+        f.op("return");
+        return false;
+      case "loop":
+        f.block((end) => {
+          labels.set(s.label, end);
+          f.loop((again) => {
+            if (!list(s.head)) return;
+            if (s.test) {
+              const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
+              if (canBeFalse) {
+                if (canBeTrue) emitBool(own, s.test).f.op("i32.eqz").brIf(end);
+                else f.br(end);
+              }
+              if (!canBeTrue) return;
+            }
+            f.block((next) => {
+              labels.set(s.next, next);
+              list(s.body);
+            });
+            if (list(s.update)) f.br(again);
+          });
+        });
+        return true;
+      case "call": {
+        const passed = s.args.map((arg, i) => ({
+          arg,
+          param: s.target.params[i]!,
+        }));
+        save();
+        for (const { arg, param } of passed) {
+          if (!("kind" in arg)) {
+            const value = (param as Variable).value!;
+            emitValue(own, arg, representationOf(value));
+          } else if (arg.kind === "array") {
+            const { base, length } = own.array(arg);
+            f.get(base).get(length);
+          } else f.get(randoms.get(arg)!.address);
+        }
+        if (hasLoop(s.target)) f.i32(0);
+        f.call(module.callable(s.target));
+        load();
+        if (!s.target.result) {
+          if (!s.result) return true;
+          f.op("unreachable"); // it never returns
+          return false;
+        }
+        if (s.result) {
+          // Exactly the type that the function returns.
+          f.set(own.variable(s.result));
+        } else f.op("drop");
+        return true;
+      }
+      case "draw":
+        emitDraw(f, randoms.get(s.random)!);
+        f.set(own.variable(s.result));
+        return true;
+      default:
+        return s satisfies never;
+    }
+  };
+  const body = () => {
+    load();
+    if (list(ir.body)) save();
+    if (ir.result) f.op("unreachable");
+  };
+  if (!warm) {
+    body();
+    return;
+  }
+  emitWarm(f, () => {
+    if (!ir.result) return;
+    const type = wasmType(representationOf(ir.result));
+    if (type === "i32") f.i32(0);
+    else if (type === "f32") f.f32(0);
+    else f.f64(0);
+  });
+  body();
+}
+
+/**
+ * An engine optimizes a function after some calls of it, never amid a loop. So
+ * the last parameter, if it is not 0, has the function do so many rounds of a
+ * loop that a good compiler removes: when it becomes fast, the function is
+ * optimized, and has not run yet.
+ */
+function emitWarm(f: FunctionBuilder, result: () => void): void {
+  const rounds = f.params.at(-1)!;
+  const root = f.local("f64");
+  f.get(rounds).if(() => {
+    f.loop((again) => {
+      f.get(root).op("f64.sqrt").op("f64.sqrt").op("f64.sqrt").set(root);
+      f.get(rounds).i32(1).op("i32.sub").tee(rounds).brIf(again);
+    });
+    result();
+    f.op("return");
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * From a function's text and the types of its arguments to a program.
+ *
+ * @module
+ */
+
+import type { ArrayElement, ProgramIr, Statement } from "./ir.ts";
+import { JitError } from "./jit_error.ts";
+import { lowerFunction, parameterNames } from "./lower_call.ts";
+import { type Frame, Lowering, Scope } from "./lowering.ts";
+import {
+  type AnyFunction,
+  type ParsedFunction,
+  parseFunction,
+} from "./source.ts";
+
+/** Names from outside, with what they stand for. */
+export interface JitNames {
+  /** A number or boolean becomes part of the code; a function is called. */
+  readonly [name: string]: number | boolean | AnyFunction;
+}
+
+/** The function behind a compiled one, and the names that it was given. */
+export interface Origin {
+  readonly f: AnyFunction;
+  readonly outside: JitNames;
+}
+
+const origins = new WeakMap<AnyFunction, Origin>();
+
+/** Notes what a compiled function was made from, so that others can call it. */
+export function noteOrigin(compiled: AnyFunction, origin: Origin): void {
+  origins.set(compiled, origin);
+}
+
+/** The scope that a function sees: its own name, and names from outside. */
+function scopeOf(
+  parsed: ParsedFunction,
+  outside: JitNames,
+  seen: Map<ParsedFunction, Scope>,
+): Scope {
+  const present = seen.get(parsed);
+  if (present) return present;
+  const scope = new Scope();
+  seen.set(parsed, scope);
+  const { node, source } = parsed;
+  const ownName = node.id?.name ?? source.name;
+  scope.declare(ownName, { kind: "function", source, node, scope });
+  for (const [name, value] of Object.entries(outside)) {
+    if (typeof value === "number" || typeof value === "boolean") {
+      scope.declare(name, { kind: "value", value });
+      continue;
+    }
+    if (typeof value !== "function") {
+      throw new TypeError(
+        `jit: with.${name} must be a number, a boolean or a function: got ` +
+          `${value === null ? null : typeof value}: pass it as an argument`,
+      );
+    }
+    // What is not jitted by itself sees the same names.
+    const origin = origins.get(value) ?? { f: value, outside };
+    const inner = parseFunction(origin.f);
+    scope.declare(name, {
+      kind: "function",
+      source: inner.source,
+      node: inner.node,
+      scope: scopeOf(inner, origin.outside, seen),
+    });
+  }
+  return scope;
+}
+
+/**
+ * Takes a function apart.
+ *
+ * @param types What each argument is.
+ * @throws {JitError} If it is outside of what is compiled.
+ */
+export function lower(
+  parsed: ParsedFunction,
+  outside: JitNames,
+  types: readonly ("scalar" | "random" | ArrayElement)[],
+): ProgramIr {
+  const l = new Lowering();
+  const { source, node } = parsed;
+  const frame: Frame = { source, node, jumps: [], caller: undefined };
+  l.frame = frame;
+  const names = parameterNames(l, frame);
+  if (names.length !== types.length) {
+    throw new JitError(
+      source,
+      node.start,
+      `the function has ${names.length} parameters: got ${types.length} ` +
+        `types: give one for each`,
+    );
+  }
+  const params = names.map((name, at) => l.parameter(name, node, types[at]!));
+  const scope = scopeOf(parsed, outside, new Map());
+  const main = {
+    name: source.name,
+    place: { source, offset: node.start },
+    params,
+    body: lowerFunction(
+      l,
+      { kind: "function", source, node, scope },
+      names,
+      params,
+    ) as readonly Statement[],
+  };
+  for (let next = l.later.shift(); next; next = l.later.shift()) next();
+  const functions = [main, ...l.functions];
+  noteWrites(functions);
+  return { functions, variables: l.variables };
+}
+
+/** An array that is passed to a function that writes to it is written. */
+function noteWrites(functions: ProgramIr["functions"]): void {
+  let grown = true;
+  const look = (list: readonly Statement[]): void => {
+    for (const s of list) {
+      if (s.op === "if") {
+        look(s.then);
+        look(s.otherwise);
+      } else if (s.op === "loop") {
+        look(s.head);
+        look(s.body);
+        look(s.update);
+      } else if (s.op === "block") look(s.body);
+      else if (s.op === "call") {
+        s.args.forEach((arg, at) => {
+          const param = s.target.params[at]!;
+          if (!("kind" in arg) || arg.kind !== "array") return;
+          if (param.kind !== "array" || !param.written || arg.written) return;
+          arg.written = true;
+          grown = true;
+        });
+      }
+    }
+  };
+  while (grown) {
+    grown = false;
+    for (const { body } of functions) look(body);
+  }
+}

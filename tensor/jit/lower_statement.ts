@@ -1,0 +1,380 @@
+/**
+ * From statements of JavaScript to those of the intermediate form.
+ *
+ * @module
+ */
+
+import type * as tree from "acorn";
+import type { Expression, Label, Statement } from "./ir.ts";
+import {
+  arrayOf,
+  lowerEffect,
+  lowerExpression,
+  lowerTest,
+} from "./lower_expression.ts";
+import type { Jump, Lowering } from "./lowering.ts";
+
+type Node = tree.Statement | tree.ModuleDeclaration;
+
+/** What to write instead of what is not compiled. */
+const REFUSED: Readonly<Record<string, string>> = {
+  ClassDeclaration: "classes are not compiled: use functions",
+  DebuggerStatement: "debugger is not compiled: call the function uncompiled",
+  ForInStatement: "for-in is not compiled: count with a for loop",
+  ThrowStatement: "throw is not compiled: return NaN, or check before the call",
+  TryStatement: "try is not compiled: nothing inside throws",
+  WithStatement: "with is not compiled",
+};
+
+/** Whether a function returns values, by its text. */
+export function returnsValue(node: tree.Function): boolean {
+  if (node.body.type !== "BlockStatement") return true;
+  const look = (part: unknown): boolean => {
+    if (part === null || typeof part !== "object") return false;
+    if (Array.isArray(part)) return part.some(look);
+    const { type } = part as { type?: string };
+    if (type === undefined || /Function/.test(type)) return false;
+    if (type === "ReturnStatement") {
+      return Boolean((part as tree.ReturnStatement).argument);
+    }
+    return Object.values(part).some(look);
+  };
+  return look(node.body.body);
+}
+
+/** A list of statements; functions that it declares are known from the start. */
+export function lowerBody(l: Lowering, list: readonly Node[]): void {
+  for (const node of list) {
+    if (node.type !== "FunctionDeclaration" || !node.id) continue;
+    const { source } = l.frame;
+    l.scope.declare(node.id.name, {
+      kind: "function",
+      source,
+      node,
+      scope: l.scope,
+    });
+  }
+  for (const node of list) lowerStatement(l, node);
+}
+
+function lowerStatement(l: Lowering, node: Node): void {
+  switch (node.type) {
+    case "EmptyStatement":
+      return;
+    case "FunctionDeclaration":
+      return checkFunction(l, node);
+    case "ExpressionStatement":
+      if (node.directive !== undefined) return;
+      return lowerEffect(l, node.expression);
+    case "VariableDeclaration":
+      return lowerDeclaration(l, node);
+    case "BlockStatement":
+      return l.scoped(() => lowerBody(l, node.body));
+    case "IfStatement":
+      return lowerIf(l, node);
+    case "ReturnStatement":
+      return lowerReturn(l, node);
+    case "ForStatement":
+    case "ForOfStatement":
+    case "WhileStatement":
+    case "DoWhileStatement":
+      return lowerLoop(l, node, undefined);
+    case "SwitchStatement":
+      return lowerSwitch(l, node, undefined);
+    case "LabeledStatement":
+      return lowerLabeled(l, node);
+    case "BreakStatement":
+    case "ContinueStatement":
+      return lowerJump(l, node);
+    default:
+      l.refuse(node, REFUSED[node.type] ?? `${node.type} is not compiled`);
+  }
+}
+
+function checkFunction(l: Lowering, node: tree.Function): void {
+  if (node.async) l.refuse(node, "async functions are not compiled");
+  if (node.generator) l.refuse(node, "generators are not compiled");
+}
+
+function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
+  if (node.kind === "var") {
+    l.refuse(node, "var is not compiled: declare it with let or const");
+  }
+  if (node.kind !== "let" && node.kind !== "const") {
+    l.refuse(node, `${node.kind} is not compiled: use let or const`);
+  }
+  for (const { id, init } of node.declarations) {
+    if (id.type !== "Identifier") {
+      l.refuse(id, "taking apart is not compiled: assign one by one");
+    }
+    if (
+      init?.type === "ArrowFunctionExpression" ||
+      init?.type === "FunctionExpression"
+    ) {
+      checkFunction(l, init);
+      if (node.kind === "let") {
+        l.refuse(id, "functions are not values: declare it with const");
+      }
+      const { source } = l.frame;
+      const { scope } = l;
+      l.scope.declare(id.name, { kind: "function", source, node: init, scope });
+      continue;
+    }
+    if (init?.type === "Identifier") {
+      const binding = l.scope.find(init.name);
+      if (binding && binding.kind !== "variable" && binding.kind !== "value") {
+        if (node.kind === "let") {
+          l.refuse(id, `another name for ${init.name}: declare it with const`);
+        }
+        l.scope.declare(id.name, binding);
+        continue;
+      }
+    }
+    const value = init ? lowerExpression(l, init) : undefined;
+    const variable = l.variable(id.name, id);
+    l.set(variable, value);
+    const constant = node.kind === "const";
+    if (constant) l.setOnce(variable);
+    l.scope.declare(id.name, { kind: "variable", variable, constant });
+  }
+}
+
+function lowerIf(l: Lowering, node: tree.IfStatement): void {
+  const test = lowerTest(l, node.test);
+  const then = branch(l, node.consequent);
+  const otherwise = node.alternate ? branch(l, node.alternate) : [];
+  // Setting one variable is a choice of values: no jump to mispredict.
+  const [only] = then;
+  if (
+    otherwise.length === 0 && then.length === 1 && only!.op === "set" &&
+    only!.to && isCheap(only!.to, 4)
+  ) {
+    const { variable } = only!;
+    l.set(
+      variable,
+      l.apply(node, "select", [test, only!.to, l.get(node, variable)]),
+    );
+    return;
+  }
+  l.emit({ op: "if", test, then, otherwise });
+}
+
+/** Whether an expression is a few quick instructions that cannot fail. */
+function isCheap(x: Expression, budget: number): boolean {
+  if (x.op === "constant" || x.op === "get" || x.op === "length") return true;
+  return (x.op === "add" || x.op === "sub") && budget > 1 &&
+    x.args.every((arg) => isCheap(arg, budget / 2));
+}
+
+function branch(l: Lowering, node: tree.Statement): Statement[] {
+  return l.list(() => l.scoped(() => lowerStatement(l, node)));
+}
+
+function lowerReturn(l: Lowering, node: tree.ReturnStatement): void {
+  const { inlined } = l.frame;
+  const to = node.argument ? lowerExpression(l, node.argument) : undefined;
+  if (!inlined) {
+    l.emit({ op: "return", place: l.place(node), to });
+    return;
+  }
+  if (inlined.result) {
+    if (!to) {
+      l.refuse(
+        node,
+        "the function returns a value on some paths only: return one here too",
+      );
+    }
+    l.set(inlined.result, to);
+  }
+  l.emit({ op: "exit", label: inlined.end });
+}
+
+function withJump<T>(l: Lowering, jump: Jump, body: () => T): T {
+  l.frame.jumps.push(jump);
+  try {
+    return body();
+  } finally {
+    l.frame.jumps.pop();
+  }
+}
+
+type LoopNode =
+  | tree.ForStatement
+  | tree.ForOfStatement
+  | tree.WhileStatement
+  | tree.DoWhileStatement;
+
+function lowerLoop(
+  l: Lowering,
+  node: LoopNode,
+  name: string | undefined,
+): void {
+  const [end, next] = [l.label(), l.label()];
+  const jump: Jump = { name, end, next, unnamed: true };
+  const emit = (
+    test: tree.Expression | null | undefined,
+    body: () => void,
+    update: () => void,
+  ) => {
+    let condition: Expression | undefined;
+    const head = l.list(() => {
+      if (test) condition = lowerTest(l, test);
+    });
+    const inside = l.list(() => withJump(l, jump, body));
+    l.emit({
+      op: "loop",
+      label: end,
+      next,
+      head,
+      test: condition,
+      body: inside,
+      update: l.list(update),
+    });
+  };
+  const statement = () => l.scoped(() => lowerStatement(l, node.body));
+  switch (node.type) {
+    case "ForStatement":
+      return l.scoped(() => {
+        const { init, test, update } = node;
+        if (init?.type === "VariableDeclaration") lowerDeclaration(l, init);
+        else if (init) lowerEffect(l, init);
+        emit(test, statement, () => {
+          if (update) lowerEffect(l, update);
+        });
+      });
+    case "WhileStatement":
+      return emit(node.test, statement, () => {});
+    case "DoWhileStatement":
+      return emit(undefined, statement, () => {
+        const test = lowerTest(l, node.test);
+        const not = l.apply(node.test, "not", [test]);
+        const then: Statement[] = [{ op: "exit", label: end }];
+        l.emit({ op: "if", test: not, then, otherwise: [] });
+      });
+    case "ForOfStatement":
+      return lowerForOf(l, node, emit);
+    default:
+      return node satisfies never;
+  }
+}
+
+function lowerForOf(
+  l: Lowering,
+  node: tree.ForOfStatement,
+  emit: (
+    test: undefined,
+    body: () => void,
+    update: () => void,
+  ) => void,
+): void {
+  if (node.await) l.refuse(node, "for await is not compiled: count with for");
+  const { left, right } = node;
+  if (left.type !== "VariableDeclaration") {
+    l.refuse(left, "for-of declares its variable: for (const x of array)");
+  }
+  const [{ id } = { id: undefined }] = left.declarations;
+  if (id?.type !== "Identifier" || left.kind === "var") {
+    l.refuse(left, "for-of takes one variable: for (const x of array)");
+  }
+  const array = arrayOf(l, right);
+  const at = l.variable("(position)", left);
+  l.set(at, l.constant(left, 0));
+  const exit = l.frame;
+  emit(undefined, () => {
+    const { end } = exit.jumps.at(-1)!;
+    const length: Expression = { op: "length", place: l.place(right), array };
+    const inRange = l.apply(right, "lt", [l.get(right, at), length]);
+    l.emit({
+      op: "if",
+      test: inRange,
+      then: [],
+      otherwise: [{ op: "exit", label: end }],
+    });
+    l.scoped(() => {
+      const variable = l.variable(id.name, id);
+      const index = l.get(right, at);
+      l.set(variable, { op: "load", place: l.place(right), array, index });
+      const constant = left.kind === "const";
+      l.scope.declare(id.name, { kind: "variable", variable, constant });
+      lowerStatement(l, node.body);
+    });
+  }, () => {
+    const one = l.constant(left, 1);
+    l.set(at, l.apply(left, "add", [l.get(left, at), one]));
+  });
+}
+
+function lowerSwitch(
+  l: Lowering,
+  node: tree.SwitchStatement,
+  name: string | undefined,
+): void {
+  const value = l.hold(
+    node.discriminant,
+    lowerExpression(l, node.discriminant),
+  );
+  const end = l.label();
+  const starts: Label[] = node.cases.map(() => l.label());
+  l.scoped(() => {
+    // Functions are known, and variables declared, in the whole switch.
+    let inner: Statement[] = l.list(() => {
+      node.cases.forEach(({ test }, at) => {
+        if (!test) return;
+        const equal = l.apply(test, "eq", [value, lowerExpression(l, test)]);
+        const then: Statement[] = [{ op: "exit", label: starts[at]! }];
+        l.emit({ op: "if", test: equal, then, otherwise: [] });
+      });
+      const other = node.cases.findIndex(({ test }) => !test);
+      l.emit({ op: "exit", label: starts[other] ?? end });
+    });
+    node.cases.forEach(({ consequent }, at) => {
+      const body = l.list(() =>
+        withJump(
+          l,
+          { name, end, next: undefined, unnamed: true },
+          () => lowerBody(l, consequent),
+        )
+      );
+      inner = [{ op: "block", label: starts[at]!, body: inner }, ...body];
+    });
+    l.emit({ op: "block", label: end, body: inner });
+  });
+}
+
+function lowerLabeled(l: Lowering, node: tree.LabeledStatement): void {
+  const { name } = node.label;
+  const { body } = node;
+  switch (body.type) {
+    case "ForStatement":
+    case "ForOfStatement":
+    case "WhileStatement":
+    case "DoWhileStatement":
+      return lowerLoop(l, body, name);
+    case "SwitchStatement":
+      return lowerSwitch(l, body, name);
+    default: {
+      const end = l.label();
+      const jump: Jump = { name, end, next: undefined, unnamed: false };
+      const list = withJump(l, jump, () => branch(l, body));
+      l.emit({ op: "block", label: end, body: list });
+    }
+  }
+}
+
+function lowerJump(
+  l: Lowering,
+  node: tree.BreakStatement | tree.ContinueStatement,
+): void {
+  const isContinue = node.type === "ContinueStatement";
+  const name = node.label?.name;
+  const jump = l.frame.jumps.findLast((jump) =>
+    name !== undefined
+      ? jump.name === name
+      : isContinue
+      ? jump.next !== undefined
+      : jump.unnamed
+  );
+  const label = isContinue ? jump?.next : jump?.end;
+  if (!label) l.refuse(node, "there is no loop around it");
+  l.emit({ op: "exit", label });
+}

@@ -1,0 +1,265 @@
+/**
+ * What taking a function's text apart keeps track of: names, places and the
+ * statements written so far.
+ *
+ * @module
+ */
+
+import type { Function, Node } from "acorn";
+import type {
+  Apply,
+  ArrayElement,
+  ArrayVariable,
+  Constant,
+  Expression,
+  FunctionIr,
+  Get,
+  Label,
+  Operation,
+  Parameter,
+  Place,
+  RandomVariable,
+  Statement,
+  Variable,
+} from "./ir.ts";
+import { JitError } from "./jit_error.ts";
+import type { ParsedFunction, Source } from "./source.ts";
+
+/** A function that can be called by its name. */
+export interface Callee {
+  readonly kind: "function";
+  readonly source: Source;
+  readonly node: Function;
+  /** The names that it sees. */
+  readonly scope: Scope;
+}
+
+/** What a name stands for. */
+export type Binding =
+  | {
+    readonly kind: "variable";
+    readonly variable: Variable;
+    constant: boolean;
+  }
+  | ArrayVariable
+  | RandomVariable
+  | Callee
+  | { readonly kind: "value"; readonly value: number | boolean };
+
+/** Names, and those around them. */
+export class Scope {
+  readonly #names = new Map<string, Binding>();
+  readonly #around: Scope | undefined;
+  /** Whether this is the outermost scope of a function. */
+  readonly isFunction: boolean;
+
+  constructor(around?: Scope, isFunction = false) {
+    this.#around = around;
+    this.isFunction = isFunction;
+  }
+
+  find(name: string): Binding | undefined {
+    return this.#names.get(name) ?? this.#around?.find(name);
+  }
+
+  declare(name: string, binding: Binding): void {
+    this.#names.set(name, binding);
+  }
+}
+
+/** Where `break` and `continue` go. */
+export interface Jump {
+  readonly name: string | undefined;
+  readonly end: Label;
+  /** None for a switch or a plain block. */
+  readonly next: Label | undefined;
+  /** Whether `break` without a name goes there: not from a plain block. */
+  readonly unnamed: boolean;
+}
+
+/** One function being taken apart: the entry, or one that is inlined in it. */
+export interface Frame {
+  readonly source: Source;
+  readonly node: Function;
+  readonly jumps: Jump[];
+  /** Where `return` goes; none in the function that is not inlined. */
+  readonly inlined?: {
+    readonly end: Label;
+    readonly result: Variable | undefined;
+  };
+  /** The one that it is inlined in. */
+  readonly caller: Frame | undefined;
+}
+
+/** Statements beyond which a program is taken for a mistake. */
+const MOST_STATEMENTS = 20000;
+
+/** The state of taking a program apart. */
+export class Lowering {
+  #ids = 0;
+  #variables = 0;
+  #statements = 0;
+  /** The statements written so far, of the innermost list. */
+  out: Statement[] = [];
+  scope: Scope = new Scope();
+  frame!: Frame;
+  readonly functions: FunctionIr[] = [];
+  /** Functions that call themselves, by their node and what they take. */
+  readonly instances = new Map<string, FunctionIr>();
+  /** What is still to be taken apart. */
+  readonly later: (() => void)[] = [];
+
+  get variables(): number {
+    return this.#variables;
+  }
+
+  place(node: Node): Place {
+    return { source: this.frame.source, offset: node.start };
+  }
+
+  /** Refuses what is written at a node. */
+  refuse(node: Node, message: string): never {
+    throw new JitError(this.frame.source, node.start, message);
+  }
+
+  label(): Label {
+    return { id: this.#ids++ };
+  }
+
+  variable(name: string, node: Node): Variable {
+    const place = this.place(node);
+    return { kind: "variable", id: this.#variables++, name, place };
+  }
+
+  array(name: string, element: ArrayElement): ArrayVariable {
+    return { kind: "array", id: this.#ids++, name, element, written: false };
+  }
+
+  random(name: string): RandomVariable {
+    return { kind: "random", id: this.#ids++, name };
+  }
+
+  /** A parameter of a kind. */
+  parameter(
+    name: string,
+    node: Node,
+    type: "scalar" | "random" | ArrayElement,
+  ): Parameter {
+    return type === "scalar"
+      ? this.variable(name, node)
+      : type === "random"
+      ? this.random(name)
+      : this.array(name, type);
+  }
+
+  /** Appends a statement. */
+  emit(statement: Statement): void {
+    if (++this.#statements > MOST_STATEMENTS) {
+      throw new JitError(
+        this.frame.source,
+        this.frame.node.start,
+        "the function is too large with all that it calls: " +
+          "call fewer functions from each other",
+      );
+    }
+    this.out.push(statement);
+  }
+
+  /** The statements that `body` writes. */
+  list(body: () => void): Statement[] {
+    const outer = this.out;
+    const mine: Statement[] = this.out = [];
+    try {
+      body();
+    } finally {
+      this.out = outer;
+    }
+    return mine;
+  }
+
+  /** Does something with names of its own. */
+  scoped<T>(body: () => T, scope: Scope = new Scope(this.scope)): T {
+    const outer = this.scope;
+    this.scope = scope;
+    try {
+      return body();
+    } finally {
+      this.scope = outer;
+    }
+  }
+
+  constant(node: Node, constant: number | boolean): Constant {
+    return { op: "constant", place: this.place(node), constant };
+  }
+
+  get(node: Node, variable: Variable): Get {
+    return { op: "get", place: this.place(node), variable };
+  }
+
+  apply(node: Node, op: Operation, args: readonly Expression[]): Apply {
+    return { op, place: this.place(node), args };
+  }
+
+  set(variable: Variable, to: Expression | undefined): void {
+    this.emit({ op: "set", variable, to });
+  }
+
+  /** An expression that stays what it is, whatever statements follow. */
+  hold(node: Node, x: Expression): Expression {
+    if (x.op === "constant" || x.op === "length") return x;
+    if (x.op === "get" && this.#held.has(x.variable)) return x;
+    const variable = this.fresh(node);
+    this.set(variable, x);
+    return this.get(node, variable);
+  }
+
+  /** A variable without a name, to be set once. */
+  fresh(node: Node): Variable {
+    const variable = this.variable("(value)", node);
+    this.#held.add(variable);
+    return variable;
+  }
+
+  readonly #held = new WeakSet<Variable>();
+
+  /** Marks a variable as one that is set once. */
+  setOnce(variable: Variable): void {
+    this.#held.add(variable);
+  }
+
+  /**
+   * Expressions in the order in which JavaScript computes them: what comes
+   * before one that needs statements is held before these.
+   */
+  operands(
+    parts: readonly { readonly node: Node; readonly make: () => Expression }[],
+  ): Expression[] {
+    const made: Expression[] = [];
+    for (const { make } of parts) {
+      let x: Expression;
+      const needs = this.list(() => x = make());
+      if (needs.length > 0) {
+        made.forEach((earlier, at) =>
+          made[at] = this.hold(parts[at]!.node, earlier)
+        );
+        this.out.push(...needs);
+      }
+      made.push(x!);
+    }
+    return made;
+  }
+
+  /** Whether a function is being inlined at present, or is the entry. */
+  isOpen(node: Function): boolean {
+    for (let f: Frame | undefined = this.frame; f; f = f.caller) {
+      if (f.node === node) return true;
+    }
+    return false;
+  }
+}
+
+/** A function that was passed in `with`, or jitted by itself. */
+export interface Known {
+  readonly parsed: ParsedFunction;
+  readonly scope: Scope;
+}

@@ -1,0 +1,101 @@
+/**
+ * The one memory that compiled functions work on, and its threads.
+ *
+ * @module
+ */
+
+import { detectTarget } from "../device/wasm.ts";
+import { Allocator, type Block } from "../wasm/allocator.ts";
+import { MAX_PAGES } from "../wasm/generate.ts";
+import { ThreadPool } from "../wasm/threads.ts";
+import { warn } from "../warnings.ts";
+
+const PAGE_BYTES = 65536;
+/** Grows by at least so much. */
+const LEAST_GROWTH = 64 * PAGE_BYTES;
+
+/** Memory, what is given out of it, and views of it. */
+export class JitMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly shared: boolean;
+  /** As many as there may be; they are made anew when the memory grows. */
+  bytes!: Uint8Array;
+  numbers!: Float64Array;
+  words!: Int32Array;
+  readonly #allocator: Allocator;
+  readonly #buffers = new WeakSet<ArrayBufferLike>();
+  #pool: ThreadPool | undefined;
+
+  constructor() {
+    this.shared = detectTarget().sharedMemory;
+    this.memory = new WebAssembly.Memory({
+      initial: 1,
+      maximum: MAX_PAGES,
+      shared: this.shared,
+    });
+    this.#look();
+    // The first page has what failures are noted in.
+    this.#allocator = new Allocator(PAGE_BYTES, (least) => this.#grow(least));
+  }
+
+  /** Takes bytes. */
+  take(bytes: number): Block {
+    const block = this.#allocator.allocate(Math.max(8, bytes));
+    if (block) return block;
+    throw new RangeError(
+      `jit: not enough memory: ${bytes} bytes asked for, ` +
+        `${this.#allocator.used} in use: pass smaller arrays`,
+    );
+  }
+
+  /** Gives them back. */
+  release(block: Block): void {
+    this.#allocator.release(block);
+  }
+
+  /** Whether an array lies in this memory. */
+  holds(buffer: ArrayBufferLike): boolean {
+    return this.#buffers.has(buffer);
+  }
+
+  /** Threads that share this memory; they start when there is work. */
+  get pool(): ThreadPool {
+    return this.#pool ??= new ThreadPool(this.memory, {
+      onFewerThreads: (reason, count) =>
+        warn(`jit: ${count} thread${count === 1 ? "" : "s"}: ${reason}`),
+    });
+  }
+
+  #grow(least: number): number {
+    const pages = this.memory.buffer.byteLength / PAGE_BYTES;
+    for (const bytes of [Math.max(least, LEAST_GROWTH), least]) {
+      const more = Math.ceil(bytes / PAGE_BYTES);
+      if (pages + more >= MAX_PAGES) continue;
+      try {
+        this.memory.grow(more);
+      } catch {
+        continue;
+      }
+      this.#look();
+      return more * PAGE_BYTES;
+    }
+    return 0;
+  }
+
+  #look(): void {
+    const { buffer } = this.memory;
+    // Arrays made before a growth are of another object, and stay valid where
+    // memory is shared.
+    if (this.shared) this.#buffers.add(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.numbers = new Float64Array(buffer);
+    this.words = new Int32Array(buffer);
+  }
+}
+
+let opened: JitMemory | undefined;
+
+/** The memory; the first call makes it. */
+export function jitMemory(): JitMemory {
+  return opened ??= new JitMemory();
+}
