@@ -1,4 +1,4 @@
-import type { ReplayMemory } from "../device/replay.ts";
+import type { ReplayMemory } from "../device/replay_layout.ts";
 import { activeDevice, settle } from "../device/session.ts";
 import type { Device } from "../device/runtime.ts";
 import type { TuningReport } from "../device/tuning.ts";
@@ -18,7 +18,7 @@ import { Entry, traceOf, type TreeFunction } from "./traced.ts";
 import { type Structure, structureOf, type TensorTree } from "./tree.ts";
 
 export type { TensorTree } from "./tree.ts";
-export type { ReplayMemory } from "../device/replay.ts";
+export type { ReplayMemory } from "../device/replay_layout.ts";
 export type {
   Difference,
   KernelProfile,

@@ -5,7 +5,8 @@
  */
 
 import type { Device } from "../device/runtime.ts";
-import { Replay, type ReplaySource } from "../device/replay.ts";
+import { Replay } from "../device/replay.ts";
+import type { ReplaySource } from "../device/replay_layout.ts";
 import { NanWatch } from "./nan_watch.ts";
 import type { Node } from "../graph/node.ts";
 import { type Cell, placeholder, runTrace, Trace } from "../graph/trace.ts";

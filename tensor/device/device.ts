@@ -157,6 +157,17 @@ export interface Backend {
   available(): number;
   /** Gives memory back; kernels queued before still see it. */
   free(buffer: DeviceBuffer): void;
+  /**
+   * Part of a buffer as a buffer; the memory is given back when the buffer and
+   * all its parts are. Kernels may be given it if it begins at a multiple of
+   * 256 bytes. Where it is there, kernels cost enough to launch for values to
+   * be laid end to end, so that fewer serve them.
+   */
+  slice?(
+    buffer: DeviceBuffer,
+    byteOffset: number,
+    byteLength: number,
+  ): DeviceBuffer;
   /** Copies from the host, before kernels run later. */
   write(buffer: DeviceBuffer, data: ArrayBufferView): void;
   /** Copies the first bytes to the host, after kernels run before. */

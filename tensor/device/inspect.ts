@@ -6,9 +6,11 @@
 
 import { bufferBytes, BYTES_PER_ELEMENT } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
+import { arenaOf } from "../kernel/arena.ts";
 import { costOf } from "../kernel/cost.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { formatShape, sizeOf } from "../shape.ts";
+import { sliceOf, takeArena } from "./arena.ts";
 import type { DeviceBuffer } from "./device.ts";
 import { peaksOf } from "./peaks.ts";
 import type { Detached, Replay } from "./replay.ts";
@@ -133,16 +135,29 @@ interface Computed {
 
 /** The float values of the graph, computed one operation a kernel. */
 function* uncompiled(
-  { device, signature }: Replay,
+  { device, signature, planning }: Replay,
   { sources, params }: Pick<Detached, "sources" | "params">,
 ): Generator<Computed, void> {
   const { backend } = device;
-  const plan = device.planOf(signature, { fuse: false });
+  const plan = device.planOf(signature, { ...planning, fuse: false });
   const buffers: (DeviceBuffer | undefined)[] = plan.buffers.map(({ source }) =>
     source === undefined ? undefined : sources[source]
   );
   const taken: DeviceBuffer[] = [];
   try {
+    for (const [number, { parts }] of plan.buffers.entries()) {
+      if (!parts) continue;
+      const arena = arenaOf(parts.map((part) => plan.buffers[part]!.size));
+      const whole = takeArena(device, arena);
+      taken.push(whole);
+      buffers[number] = whole;
+      parts.forEach((part, at) => {
+        const { offset, size } = arena.values[at]!;
+        const slice = sliceOf(device, whole, offset, size);
+        taken.push(slice);
+        buffers[part] = slice;
+      });
+    }
     for (const step of plan.steps) {
       const bound = step.buffers.map((number) => {
         const present = buffers[number];
@@ -176,7 +191,7 @@ export async function verifyReplay(
   args: readonly Node[],
   { rtol = 1e-4, atol = 1e-6 }: Tolerance,
 ): Promise<Difference | undefined> {
-  const { device, plan, signature } = replay;
+  const { device, plan, planning, signature } = replay;
   const { backend } = device;
   const detached = replay.detach(args);
   try {
@@ -186,7 +201,7 @@ export async function verifyReplay(
       wanted.set(node, new Float32Array(values));
     }
     const { buffers, params, recording } = detached;
-    const notes = device.describeNodes(signature);
+    const notes = device.describeNodes(signature, planning);
     const check = async (
       number: number,
       kernel: string,
@@ -281,7 +296,7 @@ function* allValues(
 }
 
 function describeNonFinite(
-  { device, signature }: Replay,
+  { device, planning, signature }: Replay,
   { node, source }: Computed & { readonly source?: number },
   bytes: ArrayBuffer,
 ): string | undefined {
@@ -289,7 +304,7 @@ function describeNonFinite(
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return undefined;
   const name = source === undefined
-    ? device.describeNodes(signature)[node]!.text
+    ? device.describeNodes(signature, planning)[node]!.text
     : `an input float32${formatShape(signature.sources[source]!.shape)}`;
   return `${name}: element ${at} is ${values[at]}`;
 }

@@ -6,44 +6,28 @@
 
 import { bufferBytes, BYTES_PER_ELEMENT, encode } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
-import { type Cell, Placeholder } from "../graph/trace.ts";
+import { Placeholder } from "../graph/trace.ts";
 import type { Signature } from "../kernel/program.ts";
-import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
+import type { ReplayPlan } from "../kernel/replay_plan.ts";
 import { sizeOf } from "../shape.ts";
+import { type ArenaMemory, Arenas, areNeighbours, moveOut } from "./arena.ts";
 import type { DeviceBuffer, Recording } from "./device.ts";
+import {
+  Layout,
+  memoryOf,
+  type Planned,
+  planReplay,
+  type ReplayMemory,
+  type ReplaySource,
+} from "./replay_layout.ts";
 import { requireRoom } from "./room.ts";
 import {
   type Device,
   DeviceStorage,
   freeNode,
   HostStorage,
+  type PlanningOptions,
 } from "./runtime.ts";
-
-/** What a graph is made into a replay of. */
-export interface ReplaySource {
-  /** Names the function in messages. */
-  readonly name: string;
-  /** The graph; its roots are results and new values of cells. */
-  readonly signature: Signature;
-  /** The cell that each root is the new value of, or undefined for a result. */
-  readonly cells: readonly (Cell | undefined)[];
-  /** What the host does before each run. */
-  readonly actions: readonly (Node | (() => void))[];
-}
-
-/** Bytes that a replay needs. */
-export interface ReplayMemory {
-  /** Arguments. */
-  readonly inputs: number;
-  /** Tensors that the function reads or replaces: parameters and the like. */
-  readonly state: number;
-  /** What is computed on the way, in memory that is used again and again. */
-  readonly intermediates: number;
-  /** What a run returns, and new values that could not be put in place. */
-  readonly results: number;
-  /** All together. */
-  readonly peak: number;
-}
 
 /** A replay's memory, apart from all tensors. */
 export interface Detached {
@@ -67,58 +51,21 @@ export interface Ran extends Pick<Detached, "sources" | "params" | "free"> {
   readonly roots: readonly DeviceBuffer[];
 }
 
-/** Plans a graph for a device. */
-export function planReplay(device: Device, source: ReplaySource): ReplayPlan {
-  const { signature, cells } = source;
-  const slots = new Map<unknown, number>();
-  signature.sources.forEach(({ storage }, slot) => slots.set(storage, slot));
-  const replaces = cells.map((cell) =>
-    cell?.kind === "tensor" ? slots.get(cell.before!.storage) : undefined
-  );
-  return replayPlanOf(device.planOf(signature), { replaces });
-}
-
-/** The bytes of a plan. */
-export function memoryOf(
-  { signature }: ReplaySource,
-  plan: ReplayPlan,
-): ReplayMemory {
-  let [inputs, state, intermediates, results] = [0, 0, 0, 0];
-  for (const { storage, shape } of signature.sources) {
-    const size = bufferBytes(sizeOf(shape));
-    const isArgument = storage instanceof Placeholder &&
-      typeof storage.origin === "number";
-    if (isArgument) inputs += size;
-    else state += size;
-  }
-  for (const size of plan.blocks) intermediates += bufferBytes(size);
-  plan.places.forEach(({ kind }, number) => {
-    if (kind === "result") results += bufferBytes(plan.sizes[number]!);
-  });
-  const peak = inputs + state + intermediates + results;
-  return { inputs, state, intermediates, results, peak };
-}
+/** Replays planned anew because scalars were no longer equal, and then no more. */
+const MOST_REPLANS = 3;
 
 /** Runs a graph again and again. */
 export class Replay {
-  /** How it runs. */
-  readonly plan: ReplayPlan;
-  /** What it needs. */
-  readonly memory: ReplayMemory;
   readonly #device: Device;
   readonly #source: ReplaySource;
   readonly #params: Uint32Array;
   /** What the host does, in order. */
   readonly #actions: readonly (() => void)[];
-  /** Which sources are overwritten, by the cell that they belong to. */
-  readonly #overwritten = new Map<number, Cell>();
-  readonly #buffers: DeviceBuffer[];
-  /** Buffers that are results, by number. */
-  readonly #results: readonly number[];
-  /** Buffers of each source, by slot. */
-  readonly #bySlot: readonly (readonly number[])[];
-  /** The other slots. */
-  readonly #onlyRead: readonly number[];
+  #planned: Planned;
+  #layout: Layout;
+  #buffers: DeviceBuffer[];
+  #arenas: Arenas | undefined;
+  #replans = 0;
   /** The memory that is overwritten. */
   #written: ReadonlySet<DeviceBuffer> = new Set();
   /** Memory for arguments that come from the host, or are copied, by slot. */
@@ -131,29 +78,10 @@ export class Replay {
   constructor(device: Device, source: ReplaySource) {
     this.#device = device;
     this.#source = source;
-    this.plan = planReplay(device, source);
-    this.memory = memoryOf(source, this.plan);
-    const { signature, cells, actions } = source;
-    const { places, roots } = this.plan;
-    this.#buffers = new Array(places.length);
-    this.#results = places.flatMap(({ kind }, number) =>
-      kind === "result" ? [number] : []
-    );
-    this.#bySlot = signature.sources.map((_, slot) =>
-      places.flatMap((place, number) =>
-        place.kind === "source" && place.slot === slot ? [number] : []
-      )
-    );
-    roots.forEach((number, root) => {
-      const place = places[number]!;
-      const cell = cells[root];
-      if (cell && place.kind === "source") {
-        this.#overwritten.set(place.slot, cell);
-      }
-    });
-    this.#onlyRead = signature.sources.flatMap((_, slot) =>
-      this.#overwritten.has(slot) ? [] : [slot]
-    );
+    this.#planned = planReplay(device, source, true);
+    this.#layout = new Layout(source, this.plan);
+    this.#buffers = new Array(this.plan.places.length);
+    const { signature, actions } = source;
     this.#params = Uint32Array.from(
       signature.params,
       ({ op, dtype }) => op.kind === "const" ? encode(op.value, dtype) : 0,
@@ -170,31 +98,46 @@ export class Replay {
     });
   }
 
+  /** How it runs. */
+  get plan(): ReplayPlan {
+    return this.#planned.plan;
+  }
+
+  /** What its plan was made with, beside what the device has. */
+  get planning(): PlanningOptions {
+    return { maxArena: this.#planned.maxArena };
+  }
+
+  /** What it needs. */
+  get memory(): ReplayMemory {
+    return memoryOf(this.#source, this.plan);
+  }
+
   /**
    * Runs once; gives the node of each root that is no cell's new value.
    *
    * @param check Called after the kernels with what they had.
    */
   run(args: readonly Node[], check?: (at: Ran) => void): Node[] {
-    const device = this.#device;
-    const { backend } = device;
-    const { plan } = this;
-    const recording = this.#recording ??= this.#record(args);
-    this.#bind(args);
+    const { backend } = this.#device;
+    this.#prepare(args);
     // Where one has to wait for values, later runs must not change any.
     const before = check && this.#copySources(!backend.readSync);
     const taken: DeviceBuffer[] = [];
     try {
-      for (const number of this.#results) {
-        const made = backend.allocate(bufferBytes(plan.sizes[number]!));
-        taken.push(made);
-        this.#buffers[number] = made;
-      }
+      this.#takeResults(taken, this.#buffers);
       for (const action of this.#actions) action();
-      backend.replay(recording, this.#buffers, this.#params);
-      for (const { from, to } of plan.copies) {
+      if (!this.#isAsPlanned()) {
+        for (const buffer of taken.splice(0)) backend.free(buffer);
+        this.#replan();
+        this.#prepare(args);
+        this.#takeResults(taken, this.#buffers);
+      }
+      const { copies, sizes } = this.plan;
+      backend.replay(this.#recording!, this.#buffers, this.#params);
+      for (const { from, to } of copies) {
         const [source, target] = [this.#buffers[from]!, this.#buffers[to]!];
-        backend.copy(source, target, bufferBytes(plan.sizes[to]!));
+        backend.copy(source, target, bufferBytes(sizes[to]!));
       }
     } catch (error) {
       before?.free();
@@ -207,24 +150,68 @@ export class Replay {
       check({
         sources: before!.sources,
         params: this.#params.slice(),
-        roots: plan.roots.map((number) => this.#buffers[number]!),
+        roots: this.plan.roots.map((number) => this.#buffers[number]!),
         free: before!.free,
       });
     }
     return nodes;
   }
 
-  /** The sources as they are, with copies of what will be overwritten, or all. */
+  /** Makes the kernels ready, and finds the memory of a run. */
+  #prepare(args: readonly Node[]): void {
+    this.#recording ??= this.#record(args);
+    this.#bind(args);
+  }
+
+  #takeResults(taken: DeviceBuffer[], buffers: DeviceBuffer[]): void {
+    for (const number of this.#layout.results) {
+      const bytes = bufferBytes(this.plan.sizes[number]!);
+      const made = this.#device.backend.allocate(bytes);
+      taken.push(made);
+      buffers[number] = made;
+    }
+  }
+
+  /** Whether scalars are equal that the plan takes to be. */
+  #isAsPlanned(): boolean {
+    const words = this.#params;
+    for (const [used, other] of this.plan.equal) {
+      if (words[used] !== words[other]) return false;
+    }
+    return true;
+  }
+
+  /** Plans for the scalars as they are now. */
+  #replan(): void {
+    this.#release();
+    this.#adopt(++this.#replans <= MOST_REPLANS);
+  }
+
+  #adopt(arenas: boolean): void {
+    this.#planned = planReplay(this.#device, this.#source, arenas);
+    this.#layout = new Layout(this.#source, this.plan);
+    this.#buffers = new Array(this.plan.places.length);
+  }
+
+  /**
+   * The sources as they are, with copies of what will be overwritten, or all.
+   *
+   * @param memory For the copies, by slot; else it is taken.
+   */
   #copySources(
     all: boolean = false,
+    memory?: ReadonlyMap<number, DeviceBuffer>,
   ): { sources: DeviceBuffer[]; free: () => void } {
     const { backend } = this.#device;
     const taken: DeviceBuffer[] = [];
     const sources = this.#source.signature.sources.map((_, slot) => {
       const present = this.#sourceBuffers[slot]!;
-      if (!all && !this.#overwritten.has(slot)) return present;
-      const copy = backend.allocate(present.byteLength);
-      taken.push(copy);
+      if (!all && !this.#layout.overwritten.has(slot)) return present;
+      let copy = memory?.get(slot);
+      if (copy === undefined) {
+        copy = backend.allocate(present.byteLength);
+        taken.push(copy);
+      }
       backend.copy(present, copy, present.byteLength);
       return copy;
     });
@@ -240,35 +227,40 @@ export class Replay {
    */
   detach(args: readonly Node[]): Detached {
     const { backend } = this.#device;
+    this.#recording ??= this.#record(args);
+    for (const action of this.#actions) action();
+    if (!this.#isAsPlanned()) this.#replan();
     const recording = this.#recording ??= this.#record(args);
     this.#bind(args, true);
     const sources = [...this.#sourceBuffers];
-    const { sources: copies, free: freeCopies } = this.#copySources();
+    const arenas = this.#arenas?.detached();
+    const { sources: copies, free: freeCopies } = this.#copySources(
+      false,
+      arenas?.bySlot,
+    );
     const taken: DeviceBuffer[] = [];
     const free = () => {
       freeCopies();
+      arenas?.free();
       for (const buffer of taken.splice(0)) backend.free(buffer);
     };
-    const overwritten = [...this.#overwritten.keys()];
+    const overwritten = [...this.#layout.overwritten.keys()];
+    const buffers = [...this.#buffers];
     for (const slot of overwritten) {
-      for (const number of this.#bySlot[slot]!) {
-        this.#buffers[number] = copies[slot]!;
+      for (const number of this.#layout.bySlot[slot]!) {
+        buffers[number] = copies[slot]!;
       }
     }
     try {
-      for (const number of this.#results) {
-        const made = backend.allocate(bufferBytes(this.plan.sizes[number]!));
-        taken.push(made);
-        this.#buffers[number] = made;
-      }
+      if (arenas) this.#placeIn(arenas, buffers);
+      this.#takeResults(taken, buffers);
     } catch (error) {
       free();
       throw error;
     }
-    for (const action of this.#actions) action();
     return {
       recording,
-      buffers: [...this.#buffers],
+      buffers,
       params: this.#params,
       sources,
       restore: () => {
@@ -313,14 +305,17 @@ export class Replay {
     this.#recording = undefined;
     for (const buffer of this.#blocks) backend.free(buffer);
     for (const buffer of this.#inputs.values()) backend.free(buffer);
+    this.#arenas?.free();
+    this.#arenas = undefined;
     this.#blocks.length = 0;
     this.#inputs.clear();
   }
 
   #record(args: readonly Node[]): Recording {
     const { backend } = this.#device;
-    const { plan } = this;
     this.#requireRoom(args);
+    if (this.plan.arenas.length > 0) this.#takeArenas(args);
+    const { plan } = this;
     try {
       for (const size of plan.blocks) {
         this.#blocks.push(backend.allocate(bufferBytes(size)));
@@ -330,6 +325,7 @@ export class Replay {
           this.#buffers[number] = this.#blocks[place.block]!;
         }
       });
+      if (this.#arenas) this.#placeIn(this.#arenas, this.#buffers);
       return backend.record(
         plan.steps.map(({ kernel, buffers, params }) => ({
           executable: backend.prepare(kernel),
@@ -343,6 +339,33 @@ export class Replay {
     }
   }
 
+  /** Moves state into arenas; plans without where that cannot be. */
+  #takeArenas(args: readonly Node[]): void {
+    const device = this.#device;
+    const { sources } = this.#source.signature;
+    this.#arenas = Arenas.take(
+      device,
+      this.plan.arenas,
+      (slot) => device.storageOf(this.#sourceOf(sources[slot]!, args).node),
+    );
+    if (this.#arenas) return;
+    this.#adopt(false);
+  }
+
+  #placeIn(arenas: ArenaMemory, buffers: DeviceBuffer[]): void {
+    const { places, sizes } = this.plan;
+    // What overwrites a part is that part.
+    const parts = new Map<string, DeviceBuffer>();
+    places.forEach((place, number) => {
+      if (place.kind !== "arena") return;
+      const size = sizes[number]!;
+      const key = `${place.arena} ${place.offset} ${size}`;
+      const part = parts.get(key) ?? arenas.at(place, size);
+      parts.set(key, part);
+      buffers[number] = part;
+    });
+  }
+
   /**
    * Refuses what cannot fit before anything is taken.
    *
@@ -354,7 +377,7 @@ export class Replay {
     this.#source.signature.sources.forEach((source, slot) => {
       const { node, isArgument } = this.#sourceOf(source, args);
       const isThere = node.storage instanceof DeviceStorage;
-      const isCopied = this.#overwritten.has(slot) && isSeen(node);
+      const isCopied = this.#layout.overwritten.has(slot) && isSeen(node);
       if (isThere && !isCopied) return;
       (isArgument ? inputs : state).push(bufferBytes(sizeOf(node.shape)));
     });
@@ -365,7 +388,7 @@ export class Replay {
       { what: "intermediates", buffers: plan.blocks.map(bufferBytes) },
       {
         what: "results",
-        buffers: this.#results.map((number) =>
+        buffers: this.#layout.results.map((number) =>
           bufferBytes(plan.sizes[number]!)
         ),
       },
@@ -393,17 +416,20 @@ export class Replay {
    */
   #bind(args: readonly Node[], detached: boolean = false): void {
     let isNew = false;
-    for (const slot of this.#overwritten.keys()) {
+    for (const slot of this.#layout.overwritten.keys()) {
       const buffer = this.#find(slot, args, detached);
       isNew ||= buffer !== this.#sourceBuffers[slot];
       this.#bindSlot(slot, buffer);
     }
+    if (isNew) this.#separate(args);
     if (isNew) {
       this.#written = new Set(
-        [...this.#overwritten.keys()].map((slot) => this.#sourceBuffers[slot]!),
+        [...this.#layout.overwritten.keys()].map((slot) =>
+          this.#sourceBuffers[slot]!
+        ),
       );
     }
-    for (const slot of this.#onlyRead) {
+    for (const slot of this.#layout.onlyRead) {
       const buffer = this.#find(slot, args, detached);
       // What is overwritten may be an argument too: that keeps its values.
       const isWritten = !detached && this.#written.has(buffer);
@@ -411,9 +437,26 @@ export class Replay {
     }
   }
 
+  /** No kernel may write to the arena that it reads another source from. */
+  #separate(args: readonly Node[]): void {
+    const { sources } = this.#source.signature;
+    const storageAt = (slot: number) =>
+      this.#sourceOf(sources[slot]!, args).node.storage;
+    for (const [written, read] of this.#layout.rivals) {
+      const [target, other] = [storageAt(written), storageAt(read)];
+      if (!(target instanceof DeviceStorage)) continue;
+      if (!(other instanceof DeviceStorage)) continue;
+      if (!areNeighbours(target, other)) continue;
+      moveOut(target);
+      this.#bindSlot(written, target.buffer);
+    }
+  }
+
   #bindSlot(slot: number, buffer: DeviceBuffer): void {
     this.#sourceBuffers[slot] = buffer;
-    for (const number of this.#bySlot[slot]!) this.#buffers[number] = buffer;
+    for (const number of this.#layout.bySlot[slot]!) {
+      this.#buffers[number] = buffer;
+    }
   }
 
   #find(
@@ -455,22 +498,17 @@ export class Replay {
 
   #storage(slot: number, node: Node, detached: boolean): DeviceStorage {
     const device = this.#device;
-    let storage = device.storageOf(node);
-    const cell = detached ? undefined : this.#overwritten.get(slot);
-    if (cell && isSeen(node)) {
-      // Others look at these values: they keep them.
-      const { backend } = device;
-      const { byteLength } = storage;
-      const own = new DeviceStorage(
-        device,
-        backend.allocate(bufferBytes(byteLength / BYTES_PER_ELEMENT)),
-        byteLength,
-      );
-      backend.copy(storage.buffer, own.buffer, byteLength);
-      storage = own;
+    const storage = device.storageOf(node);
+    const cell = detached ? undefined : this.#layout.overwritten.get(slot);
+    if (cell === undefined) return storage;
+    // Others look at these values: they keep them.
+    const keep = isSeen(node);
+    const own = this.#arenas?.settle(slot, storage, keep) ??
+      (keep ? copyOf(storage) : storage);
+    if (own !== storage) {
       cell.replace(device.nodeFor(own, node.shape, node.dtype, node.needsGrad));
     }
-    return storage;
+    return own;
   }
 
   #deliver(): Node[] {
@@ -497,4 +535,11 @@ export class Replay {
 function isSeen({ storage, used, handles }: Node): boolean {
   return used || handles > 1 ||
     storage instanceof DeviceStorage && storage.isShared;
+}
+
+function copyOf({ device, buffer, byteLength }: DeviceStorage): DeviceStorage {
+  const { backend } = device;
+  const copy = backend.allocate(bufferBytes(byteLength / BYTES_PER_ELEMENT));
+  backend.copy(buffer, copy, byteLength);
+  return new DeviceStorage(device, copy, byteLength);
 }

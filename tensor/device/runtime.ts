@@ -57,15 +57,30 @@ export class HostStorage implements Storage {
 export class DeviceStorage implements Storage {
   /** Where the values are. */
   readonly device: Device;
-  /** Their memory. */
-  readonly buffer: DeviceBuffer;
   readonly byteLength: number;
+  #buffer: DeviceBuffer;
   #references = 0;
 
   constructor(device: Device, buffer: DeviceBuffer, byteLength: number) {
     this.device = device;
-    this.buffer = buffer;
+    this.#buffer = buffer;
     this.byteLength = byteLength;
+  }
+
+  /** Their memory; it may become another. */
+  get buffer(): DeviceBuffer {
+    return this.#buffer;
+  }
+
+  /** Has the values in other memory, where they have been copied. */
+  move(buffer: DeviceBuffer): void {
+    this.device.backend.free(this.#buffer);
+    this.#buffer = buffer;
+  }
+
+  /** Whether no node shows it any more. */
+  get isFree(): boolean {
+    return this.#references === 0;
   }
 
   /** Whether several nodes show it. */
@@ -176,7 +191,7 @@ const MAX_PLANS = 256;
 /** How a device plans, where not as it should: to compare. */
 export type PlanningOptions = Pick<
   PlanOptions,
-  "fuse" | "longReduction" | "maxReduction"
+  "fuse" | "longReduction" | "maxArena" | "maxReduction"
 >;
 
 /** A GPU or the processor, with the tensors that were computed on it. */
@@ -307,9 +322,12 @@ export class Device implements PublicDevice {
     return planOf(signature, { ...this.#planOptions, ...planning });
   }
 
-  /** The nodes of a graph as text, as its plans number them. */
-  describeNodes(signature: Signature): NodeNote[] {
-    return describeNodes(signature, this.#planOptions);
+  /** The nodes of a graph as text, as plans of these options number them. */
+  describeNodes(
+    signature: Signature,
+    planning: PlanningOptions = {},
+  ): NodeNote[] {
+    return describeNodes(signature, { ...this.#planOptions, ...planning });
   }
 
   get #planOptions(): PlanOptions {

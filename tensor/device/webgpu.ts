@@ -194,6 +194,21 @@ export class WebgpuBackend implements Backend {
     this.#pool.free(ownBuffer(buffer));
   }
 
+  slice(
+    buffer: DeviceBuffer,
+    byteOffset: number,
+    byteLength: number,
+  ): DeviceBuffer {
+    this.#failures.check("slice");
+    if (byteOffset < 0 || byteOffset + byteLength > buffer.byteLength) {
+      throw new RangeError(
+        `slice: out of range: ${byteLength} bytes from ${byteOffset} of ` +
+          `${buffer.byteLength}`,
+      );
+    }
+    return ownBuffer(buffer).slice(byteOffset, byteLength);
+  }
+
   write(buffer: DeviceBuffer, data: ArrayBufferView): void {
     this.#failures.check("write");
     const { byteLength } = buffer;
@@ -210,12 +225,13 @@ export class WebgpuBackend implements Backend {
     const { queue } = this.#device;
     const { buffer: source, byteOffset } = data;
     if (data.byteLength % 4 === 0 && source instanceof ArrayBuffer) {
-      queue.writeBuffer(block.gpu, 0, source, byteOffset, data.byteLength);
+      const { gpu, offset } = block;
+      queue.writeBuffer(gpu, offset, source, byteOffset, data.byteLength);
       return;
     }
     const padded = new Uint8Array(data.byteLength + 3 & ~3);
     padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    queue.writeBuffer(block.gpu, 0, padded);
+    queue.writeBuffer(block.gpu, block.offset, padded);
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<ArrayBuffer> {
@@ -233,7 +249,7 @@ export class WebgpuBackend implements Backend {
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
     try {
-      this.#recorder.copy(block, staging, size);
+      this.#recorder.copy(block, { gpu: staging, offset: 0 }, size);
       // Reads asked for together go off together and wait once.
       await Promise.resolve();
       this.flush();
@@ -385,7 +401,7 @@ export class WebgpuBackend implements Backend {
     this.#failures.check("copy");
     if (from === to || byteLength === 0) return;
     const [source, target] = [ownBlock(from), ownBlock(to)];
-    this.#recorder.copy(source, target.gpu, byteLength + 3 & ~3);
+    this.#recorder.copy(source, target, byteLength + 3 & ~3);
     target.lastUse = this.#recorder.submission;
   }
 

@@ -12,17 +12,55 @@ import { type Bindable, nextBindableId } from "./webgpu_recorder.ts";
 export interface Block extends Bindable {
   /** The memory. */
   readonly gpu: GPUBuffer;
+  /** The first of its bytes there. */
+  readonly offset: number;
   /** Its bytes, at least those asked for. */
   readonly size: number;
+}
+
+/** A block that is lent, whole or in parts. */
+interface Loan {
+  readonly block: Block;
+  /** Buffers that have it or a part of it. */
+  holders: number;
+}
+
+/** Part of a block. */
+class PartOfBlock implements Block {
+  readonly id: number = nextBindableId();
+  readonly gpu: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+  readonly resource: GPUBufferBinding;
+  readonly #whole: Block;
+
+  constructor(whole: Block, offset: number, size: number) {
+    this.#whole = whole;
+    this.gpu = whole.gpu;
+    this.offset = whole.offset + offset;
+    this.size = size;
+    this.resource = { buffer: this.gpu, offset: this.offset, size };
+  }
+
+  /** Work that uses a part uses the whole. */
+  get lastUse(): number {
+    return this.#whole.lastUse;
+  }
+
+  set lastUse(submission: number) {
+    this.#whole.lastUse = submission;
+  }
 }
 
 /** A block lent to one tensor. */
 export class WebgpuBuffer implements DeviceBuffer {
   readonly byteLength: number;
+  readonly #loan: Loan;
   #block: Block | undefined;
 
-  constructor(byteLength: number, block: Block) {
+  constructor(byteLength: number, loan: Loan, block: Block = loan.block) {
     this.byteLength = byteLength;
+    this.#loan = loan;
     this.#block = block;
   }
 
@@ -32,11 +70,24 @@ export class WebgpuBuffer implements DeviceBuffer {
     return this.#block;
   }
 
-  /** Ends the loan. */
-  release(): Block {
-    const block = this.block;
+  /** Part of it, which begins at a multiple of 4 bytes. */
+  slice(byteOffset: number, byteLength: number): WebgpuBuffer {
+    const { block } = this;
+    // A binding has some bytes more than a buffer may be asked for.
+    const size = Math.min(
+      Math.ceil(byteLength / LEAST_BLOCK) * LEAST_BLOCK,
+      block.size - byteOffset,
+    );
+    this.#loan.holders++;
+    const part = new PartOfBlock(block, byteOffset, size);
+    return new WebgpuBuffer(byteLength, this.#loan, part);
+  }
+
+  /** Gives it back; the block, if nobody else has a part of it. */
+  release(): Block | undefined {
+    void this.block; // Once only.
     this.#block = undefined;
-    return block;
+    return --this.#loan.holders === 0 ? this.#loan.block : undefined;
   }
 }
 
@@ -138,12 +189,13 @@ export class BufferPool {
     this.#buffers++;
     this.#bytes += size;
     this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
-    return new WebgpuBuffer(byteLength, block);
+    return new WebgpuBuffer(byteLength, { block, holders: 1 });
   }
 
   /** Takes a block back: work queued later runs later, so reuse is safe. */
   free(buffer: WebgpuBuffer): void {
     const block = buffer.release();
+    if (block === undefined) return;
     this.#buffers--;
     this.#bytes -= block.size;
     this.#pooledBytes += block.size;
@@ -173,7 +225,8 @@ export class BufferPool {
       );
     }, () => {}); // A lost device answers for itself.
     const id = nextBindableId();
-    return { id, gpu, resource: { buffer: gpu }, size, lastUse: -1 };
+    const resource = { buffer: gpu };
+    return { id, gpu, resource, offset: 0, size, lastUse: -1 };
   }
 
   /** Destroys idle blocks, the largest first, until `keep` bytes are left. */

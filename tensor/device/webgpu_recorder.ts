@@ -171,15 +171,21 @@ export class Recorder {
     recording.use(this.#submission);
   }
 
-  /** Records a copy of the first bytes of a block. */
+  /** Records a copy. */
   copy(
-    from: Bindable & { readonly gpu: GPUBuffer },
-    to: GPUBuffer,
+    from: Bindable & { readonly gpu: GPUBuffer; readonly offset: number },
+    to: { readonly gpu: GPUBuffer; readonly offset: number },
     byteLength: number,
   ): void {
     this.#closePass();
     this.#encoder ??= this.#device.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(from.gpu, 0, to, 0, byteLength);
+    this.#encoder.copyBufferToBuffer(
+      from.gpu,
+      from.offset,
+      to.gpu,
+      to.offset,
+      byteLength,
+    );
     from.lastUse = this.#submission;
   }
 

@@ -105,6 +105,8 @@ function vjp(node: Node, g: Node): readonly (Node | null)[] {
     case "attention":
     case "attentionGradient":
       throw new Error(`${op.kind}: only the custom node around it has one`);
+    case "concat":
+      throw new Error("concat: plans, which make it, have no gradients");
     case "custom":
       return [null, ...op.vjp!(g)];
     case "fence":

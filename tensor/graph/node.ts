@@ -85,6 +85,11 @@ export type NodeOp =
     readonly rule: AttentionRule;
     readonly output: "query" | "key" | "value";
   }
+  /**
+   * All inputs end to end as one row, with gaps of 0. Only plans make it, for
+   * values to be computed where they are then read: see `kernel/arena.ts`.
+   */
+  | { readonly kind: "concat" }
   /** The first input, with a gradient of its own (none for a detached one). */
   | { readonly kind: "custom"; readonly vjp: NodeVjp | null }
   /** The input; equal fences are not merged, so what is behind is recomputed. */

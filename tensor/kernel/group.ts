@@ -59,7 +59,7 @@ export class Group {
   /**
    * A map has one element an iteration; rows also have reductions; a product
    * is a matrix product with what follows; a single is a node of a kind of its
-   * own (scan, sort, scatter, attention).
+   * own (scan, sort, scatter, attention), or of none (concat).
    */
   kind: "map" | "rows" | "product" | "single";
   /** The loops. */
@@ -185,13 +185,14 @@ const MAX_RESHAPES = 8;
 /** Operations on constants that each kernel computes anew. */
 const MAX_CONSTANT_DEPTH = 64;
 
-/** Kinds of node that have a kernel of their own and read by address. */
+/** Kinds of node that have a kernel of their own, or none, and read by address. */
 const SINGLES: ReadonlySet<string> = new Set([
   "scan",
   "sort",
   "scatter",
   "attention",
   "attentionGradient",
+  "concat",
 ]);
 
 /** The node whose storage holds this one's elements in order, seen as it is. */
@@ -325,6 +326,7 @@ class Grouper {
       case "sort":
       case "attention":
       case "attentionGradient":
+      case "concat":
         return this.#placeSingle(node);
       case "move":
       case "fence":

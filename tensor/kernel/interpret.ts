@@ -64,11 +64,16 @@ export function interpret(
 export function hostBuffer(
   dtype: DType,
   from: number | ArrayBuffer,
+  byteOffset: number = 0,
+  length?: number,
 ): HostBuffer {
-  // `as number` picks one of the constructors' overloads; both take either.
-  const source = from as number;
-  if (dtype === "float32") return new Float32Array(source);
-  return dtype === "int32" ? new Int32Array(source) : new Uint32Array(source);
+  // `as ArrayBuffer` picks one of the constructors' overloads; a number takes
+  // no notice of the rest.
+  const parts = [from as ArrayBuffer, byteOffset, length] as const;
+  if (dtype === "float32") return new Float32Array(...parts);
+  return dtype === "int32"
+    ? new Int32Array(...parts)
+    : new Uint32Array(...parts);
 }
 
 function interpretLoop(

@@ -53,7 +53,8 @@ export function lowerGroups(
 ): LoweredKernel[] {
   return grouping.groups.flatMap((group) => {
     const stores = group.members.filter((node) => grouping.stored.has(node));
-    if (stores.length === 0) return [];
+    // What lies end to end is computed where it lies.
+    if (stores.length === 0 || stores[0]!.op.kind === "concat") return [];
     return group.kind === "single"
       ? [lowerSingle(group, stores)]
       : [new LoopBuilder(program, grouping, group).build(stores)];

@@ -50,6 +50,11 @@ export interface PlanOptions {
    * @default 16384
    */
   readonly longReduction?: number;
+  /**
+   * Elements that may lie end to end: see {@link PlanBuffer.parts}.
+   * @default 0
+   */
+  readonly maxArena?: number;
 }
 
 /** One kernel of a plan. */
@@ -74,6 +79,11 @@ export interface PlanBuffer {
   readonly lastStep: number | undefined;
   /** The node of the canonical program whose values it holds; -1 for none. */
   readonly node: number;
+  /**
+   * The buffers that lie in it end to end, each from the next multiple of
+   * `ARENA_STEP` elements, in any order; it is 0 between them.
+   */
+  readonly parts?: readonly number[];
 }
 
 /** How a program runs. */
@@ -131,6 +141,9 @@ export function planOf(signature: Signature, options: PlanOptions): Plan {
       source: program.sourceSlots.get(node),
       lastStep: results.has(number) ? undefined : last[number],
       node: positions.get(node) ?? -1,
+      ...node.op.kind === "concat"
+        ? { parts: node.inputs.map((part) => id(underReshapes(part))) }
+        : {},
     })),
   };
 }

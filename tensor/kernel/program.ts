@@ -12,6 +12,7 @@ import { Node, topological, withoutGrad } from "../graph/node.ts";
 import type { BinaryOp, Reducer } from "../op.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
 import { opText } from "./op_text.ts";
+import { joinSums } from "./join_sums.ts";
 import { isProduct, mergeTwins } from "./twins.ts";
 
 /** What a key is made from, before anything is rewritten. */
@@ -102,7 +103,7 @@ function storageId(node: Node): number {
   return id;
 }
 
-/** How long reductions of few rows are cut. */
+/** How long reductions of few rows are cut, and which sums are joined. */
 export interface Rewrites {
   /** Reductions of fewer rows than this are split in two. */
   readonly minRows: number;
@@ -113,6 +114,12 @@ export interface Rewrites {
    * @default Infinity
    */
   readonly maxReduction?: number;
+  /**
+   * Elements that may lie end to end, for sums of squares of several values to
+   * become one; 0 for none.
+   * @default 0
+   */
+  readonly maxArena?: number;
 }
 
 /** Rewrites a graph into canonical form. */
@@ -126,10 +133,15 @@ export function canonicalize(
       ...slots,
       ...new Canonicalizer(graph, leaves, rewrites).run(),
     });
-    const program = canonical(signature);
-    const merged = mergeTwins(program);
+    let program = canonical(signature);
     for (const leaf of [...leaves.values()]) leaves.set(leaf, leaf);
-    return merged ? canonical(merged) : program;
+    const { maxArena = 0 } = rewrites;
+    const passes = [mergeTwins, (from: Program) => joinSums(from, maxArena)];
+    for (const pass of maxArena > 0 ? passes : [mergeTwins]) {
+      const rewritten = pass(program);
+      if (rewritten) program = canonical(rewritten);
+    }
+    return program;
   });
 }
 

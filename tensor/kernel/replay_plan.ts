@@ -6,9 +6,11 @@
  * @module
  */
 
+import type { Arena } from "./arena.ts";
 import type { BufferSlot, Kernel } from "./kernel.ts";
 import { canOverwrite } from "./overwrite.ts";
 import type { Plan, Step } from "./plan.ts";
+import { type Stacked, stackUpdates } from "./stack.ts";
 
 /** Where the values of a numbered buffer are. */
 export type Place =
@@ -16,6 +18,12 @@ export type Place =
   | { readonly kind: "source"; readonly slot: number }
   /** A block that the plan owns. */
   | { readonly kind: "block"; readonly block: number }
+  /** From an element of an arena. */
+  | {
+    readonly kind: "arena";
+    readonly arena: number;
+    readonly offset: number;
+  }
   /** Memory of a result, new in each run. */
   | { readonly kind: "result" };
 
@@ -37,12 +45,19 @@ export interface ReplayPlan {
   readonly places: readonly Place[];
   /** Elements of the blocks that the plan owns. */
   readonly blocks: readonly number[];
+  /**
+   * Memory in which values lie end to end: state, which is then elsewhere for
+   * all who look, or what is computed for its sake.
+   */
+  readonly arenas: readonly Arena[];
   /** What is copied after the steps. */
   readonly copies: readonly Copy[];
   /** The buffer of each root: a result, or the source that it replaces. */
   readonly roots: readonly number[];
   /** The node of the canonical program in each buffer; -1 for none. */
   readonly nodes: readonly number[];
+  /** Scalars that must be equal in each run, for it to be right. */
+  readonly equal: readonly (readonly [number, number])[];
 }
 
 /** What a plan is made for. */
@@ -54,14 +69,49 @@ export interface ReplayOptions {
    * @default true
    */
   readonly inPlace?: boolean;
+  /**
+   * Most elements of an arena; 0 where there are none.
+   * @default 0
+   */
+  readonly maxArena?: number;
+  /**
+   * The scalars as they are; needed for arenas.
+   * @default []
+   */
+  readonly scalars?: readonly number[];
 }
 
-/** Finds an order, overwrites what can be, and shares memory. */
-export function replayPlanOf(plan: Plan, options: ReplayOptions): ReplayPlan {
-  return new Planner(plan, options).run();
+/**
+ * Finds an order, overwrites what can be, and shares memory.
+ *
+ * @returns The plan, or undefined if it cannot be had with arenas.
+ */
+export function replayPlanOf(
+  plan: Plan,
+  options: ReplayOptions,
+): ReplayPlan | undefined {
+  const { replaces, maxArena = 0, scalars = [] } = options;
+  const stacked = maxArena > 0
+    ? stackUpdates(plan, { replaces, maxArena, scalars })
+    : withoutStacks(plan);
+  return stacked && new Planner(stacked, options).run();
+}
+
+function withoutStacks(plan: Plan): Stacked {
+  const none = new Map();
+  return {
+    plan,
+    arenas: [],
+    within: none,
+    parts: none,
+    over: none,
+    replaced: none,
+    equal: [],
+  };
 }
 
 class Planner {
+  readonly #stacked: Stacked;
   readonly #plan: Plan;
   readonly #options: ReplayOptions;
   readonly #sizes: number[];
@@ -70,11 +120,14 @@ class Planner {
   readonly #writer = new Map<number, number>();
   readonly #readers = new Map<number, Set<number>>();
   /** The buffer whose memory a buffer takes over. */
-  readonly #over = new Map<number, number>();
+  readonly #over: Map<number, number>;
 
-  constructor(plan: Plan, options: ReplayOptions) {
+  constructor(stacked: Stacked, options: ReplayOptions) {
+    const { plan, parts, over } = stacked;
+    this.#stacked = stacked;
     this.#plan = plan;
     this.#options = options;
+    this.#over = new Map(over);
     this.#sizes = plan.buffers.map(({ size }) => size);
     this.#before = plan.steps.map(() => new Set());
     plan.steps.forEach((step, at) => {
@@ -84,21 +137,36 @@ class Planner {
       });
     });
     for (const [number, readers] of this.#readers) {
-      const writer = this.#writer.get(number);
-      if (writer === undefined) continue;
-      for (const reader of readers) this.#before[reader]!.add(writer);
+      for (const part of parts.get(number) ?? [number]) {
+        const writer = this.#writer.get(part);
+        if (writer === undefined) continue;
+        for (const reader of readers) this.#before[reader]!.add(writer);
+      }
+    }
+    for (const [number, before] of over) {
+      const writer = this.#writer.get(number)!;
+      for (const part of parts.get(before)!) {
+        for (const reader of this.#readersOf(part)) {
+          this.#before[writer]!.add(reader);
+        }
+      }
     }
   }
 
   run(): ReplayPlan {
     const { buffers } = this.#plan;
-    const places: (Place | undefined)[] = buffers.map(({ source }) =>
-      source === undefined ? undefined : { kind: "source", slot: source }
-    );
+    const { within, replaced, arenas } = this.#stacked;
+    const places = buffers.map(({ source }, number): Place | undefined => {
+      const slot = source ?? replaced.get(number);
+      if (slot !== undefined) return { kind: "source", slot };
+      const place = within.get(number);
+      return place && { kind: "arena", ...place };
+    });
     const copies: Copy[] = [];
     const taken = new Set<number>();
     const roots = this.#plan.roots.map((number, root) => {
       const slot = this.#options.replaces[root];
+      if (replaced.has(number)) return number;
       if (places[number] === undefined && !taken.has(number)) {
         taken.add(number);
         if (slot !== undefined && this.#replaces(number, slot)) {
@@ -118,8 +186,10 @@ class Planner {
       sizes: this.#sizes,
       places: places as Place[],
       blocks,
+      arenas,
       copies,
       roots,
+      equal: this.#stacked.equal,
       nodes: this.#sizes.map((_, number) => buffers[number]?.node ?? -1),
     };
   }

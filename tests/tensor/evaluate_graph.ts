@@ -198,6 +198,7 @@ function valueOf(node: Node, known: (input: Node) => Values): Values {
     }
     case "attention":
     case "attentionGradient":
+    case "concat":
       throw new Error(`evaluateGraph: ${op.kind} has tests of its own`);
     default:
       return op satisfies never;

@@ -16,7 +16,9 @@ import { hostBuffer, interpret } from "../../tensor/kernel/interpret.ts";
 import type { Kernel } from "../../tensor/kernel/kernel.ts";
 
 interface HostMemory extends DeviceBuffer {
-  readonly bytes: ArrayBuffer;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Who has it or a part of it: it is there until all have freed it. */
+  readonly loan: { holders: number; readonly bytes: HostMemory["bytes"] };
   freed: boolean;
 }
 
@@ -42,13 +44,18 @@ export interface ReferenceOptions extends PlanningOptions {
    * @default 2 ** 31
    */
   readonly maxBufferBytes?: number;
+  /**
+   * Whether buffers can be parts of others, so that updates are stacked.
+   * @default false
+   */
+  readonly slices?: boolean;
   /** Told of each kernel that runs. */
   readonly onRun?: (kernel: Kernel) => void;
 }
 
 /** What is not written, or no longer there, must show. */
-function poison(bytes: ArrayBuffer): void {
-  new Uint32Array(bytes).fill(0x7fc0dead);
+function poison({ buffer, byteOffset, byteLength }: HostMemory["bytes"]): void {
+  new Uint32Array(buffer, byteOffset, byteLength >> 2).fill(0x7fc0dead);
 }
 
 function checkKernel(kernel: Kernel, maxBuffers: number): void {
@@ -76,7 +83,13 @@ export function openReference(options: ReferenceOptions = {}): Device {
     kernel.buffers.forEach(({ output, overwrites }, at) => {
       const allowed = (other: number) => other === at || other === overwrites;
       if (!output) return;
-      if (bound.some((b, other) => b === bound[at] && !allowed(other))) {
+      const { loan } = live(bound[at]!);
+      const isTwice = bound.some((b, other) => {
+        if (allowed(other)) return false;
+        const shared = (b as HostMemory).loan === loan;
+        return b === bound[at] || shared && !kernel.buffers[other]!.output;
+      });
+      if (isTwice) {
         throw new Error(
           `reference: ${kernel.name} writes a buffer it names twice`,
         );
@@ -87,7 +100,8 @@ export function openReference(options: ReferenceOptions = {}): Device {
       if (memory.byteLength < slot.size * 4) {
         throw new Error(`reference: ${kernel.name} names too small a buffer`);
       }
-      return hostBuffer(slot.dtype, memory.bytes);
+      const { buffer, byteOffset, byteLength } = memory.bytes;
+      return hostBuffer(slot.dtype, buffer, byteOffset, byteLength >> 2);
     });
     interpret(kernel, views, params);
   };
@@ -106,34 +120,44 @@ export function openReference(options: ReferenceOptions = {}): Device {
         throw new RangeError(`allocate: no room for ${byteLength} bytes`);
       }
       buffers++;
-      bytes += byteLength;
+      bytes += Math.ceil(byteLength / 4) * 4;
       peakBytes = Math.max(peakBytes, bytes);
-      const memory: HostMemory = {
-        byteLength,
-        bytes: new ArrayBuffer(Math.ceil(byteLength / 4) * 4),
-        freed: false,
-      };
-      poison(memory.bytes);
-      return memory;
+      const memory = new Uint8Array(Math.ceil(byteLength / 4) * 4);
+      poison(memory);
+      const loan = { holders: 1, bytes: memory };
+      return { byteLength, bytes: memory, loan, freed: false } as HostMemory;
     },
+    ...options.slices
+      ? {
+        slice(buffer: DeviceBuffer, byteOffset: number, byteLength: number) {
+          const { bytes, loan } = live(buffer);
+          const part = bytes.subarray(byteOffset, byteOffset + byteLength);
+          if (part.length < byteLength) throw new RangeError("slice");
+          loan.holders++;
+          return { byteLength, bytes: part, loan, freed: false } as HostMemory;
+        },
+      }
+      : {},
     available: () => maxBytes - bytes,
     free(buffer) {
       const memory = live(buffer);
       memory.freed = true;
-      poison(memory.bytes);
+      // Who has the rest may go on with the part.
+      if (--memory.loan.holders > 0) return;
+      poison(memory.loan.bytes);
       buffers--;
-      bytes -= buffer.byteLength;
+      bytes -= memory.loan.bytes.length;
     },
     write(buffer, data) {
-      const target = new Uint8Array(live(buffer).bytes);
+      const target = live(buffer).bytes;
       const { byteOffset, byteLength } = data;
       target.set(new Uint8Array(data.buffer, byteOffset, byteLength));
     },
     read(buffer, byteLength) {
-      return Promise.resolve(live(buffer).bytes.slice(0, byteLength));
+      return Promise.resolve(live(buffer).bytes.slice(0, byteLength).buffer);
     },
     readSync(buffer, byteLength) {
-      return live(buffer).bytes.slice(0, byteLength);
+      return live(buffer).bytes.slice(0, byteLength).buffer;
     },
     prepare(kernel): Executable {
       checkKernel(kernel, maxBuffers);
@@ -154,8 +178,7 @@ export function openReference(options: ReferenceOptions = {}): Device {
     ready: () => Promise.resolve(),
     profile: ({ runs }) => Promise.resolve(runs.map(() => 0)),
     copy(from, to, byteLength) {
-      const bytes = new Uint8Array(live(from).bytes, 0, byteLength);
-      new Uint8Array(live(to).bytes).set(bytes);
+      live(to).bytes.set(live(from).bytes.subarray(0, byteLength));
     },
     flush() {},
     finish: () => Promise.resolve(),

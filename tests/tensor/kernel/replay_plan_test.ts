@@ -35,7 +35,7 @@ function plan(
   });
   const { maxBuffers = LIMITS.maxBuffers } = options;
   const plan = planOf(signature, { ...LIMITS, maxBuffers });
-  return replayPlanOf(plan, { replaces, ...options });
+  return replayPlanOf(plan, { replaces, ...options })!;
 }
 
 /** Names the memory of a buffer. */
