@@ -32,6 +32,7 @@ import { provenFeatures } from "./webgpu_features.ts";
 import { Idle } from "./webgpu_idle.ts";
 import { Pipelines } from "./webgpu_pipelines.ts";
 import { timeRuns } from "./webgpu_profile.ts";
+import { Reads } from "./webgpu_reads.ts";
 import { type Bindable, Recorder } from "./webgpu_recorder.ts";
 import { WebgpuRecording } from "./webgpu_recording.ts";
 import { TemporaryPool } from "./webgpu_temporaries.ts";
@@ -101,6 +102,7 @@ export class WebgpuBackend implements Backend {
   readonly #textures: TexturePool;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
+  readonly #reads: Reads;
   readonly #temporaries: TemporaryPool;
   readonly #idle: Idle;
   readonly #executables: Map<string, WebgpuExecutable> = new Map();
@@ -158,6 +160,7 @@ export class WebgpuBackend implements Backend {
       failures.report(new Error(`webgpu: ${error.message}`));
     });
     this.#recorder = new Recorder(device);
+    this.#reads = new Reads(device, this.#recorder);
     this.#pipelines = new Pipelines(device, failures);
     this.#idle = new Idle(device.queue);
     this.#pool = new BufferPool(
@@ -243,28 +246,17 @@ export class WebgpuBackend implements Backend {
       );
     }
     if (byteLength === 0) return new ArrayBuffer(0);
-    const size = byteLength + 3 & ~3;
-    const staging = this.#device.createBuffer({
-      size,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
+    const replays = this.#replays;
     try {
-      this.#recorder.copy(block, { gpu: staging, offset: 0 }, size);
-      // Reads asked for together go off together and wait once.
-      await Promise.resolve();
-      this.flush();
-      const replays = this.#replays;
-      await staging.mapAsync(GPUMapMode.READ);
+      const bytes = await this.#reads.read(block, byteLength);
       this.#finished(replays);
       await this.#pipelines.settled();
       this.#failures.check("read");
-      return staging.getMappedRange().slice(0, byteLength);
+      return bytes;
     } catch (error) {
       // What the failure follows from says more.
       this.#failures.check("read");
       throw error;
-    } finally {
-      staging.destroy();
     }
   }
 
