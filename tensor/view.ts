@@ -213,8 +213,9 @@ function splitMultiple(index: Index, by: number): [Index, Index] {
   return [multiple, remaining];
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
-  a = Math.abs(a);
+/** Of the absolute values. */
+export function greatestCommonDivisor(a: number, b: number): number {
+  [a, b] = [Math.abs(a), Math.abs(b)];
   while (b !== 0) [a, b] = [b, a % b];
   return a;
 }

@@ -7,7 +7,7 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernel.ts";
 import { lowerKernel, waysOf } from "../wgsl/lower.ts";
-import type { Program, ShaderLimits } from "../wgsl/program.ts";
+import type { Program, ShaderLimits, Subgroups } from "../wgsl/program.ts";
 import type {
   Backend,
   DeviceBuffer,
@@ -28,7 +28,7 @@ import {
   ownExecutable,
   WebgpuExecutable,
 } from "./webgpu_executable.ts";
-import { provenFeatures } from "./webgpu_features.ts";
+import { provenSubgroups } from "./webgpu_features.ts";
 import { Idle } from "./webgpu_idle.ts";
 import { Pipelines } from "./webgpu_pipelines.ts";
 import { timeRuns } from "./webgpu_profile.ts";
@@ -113,12 +113,12 @@ export class WebgpuBackend implements Backend {
   /**
    * Use {@link openWebgpu}.
    *
-   * @param subgroups What enables them, if they work.
+   * @param subgroups If they work.
    */
   constructor(
     opened: OpenAdapter,
     options: WebgpuOptions,
-    subgroups?: string,
+    subgroups?: Subgroups,
   ) {
     const { device, description, isFallback } = opened;
     this.#device = device;
@@ -177,10 +177,9 @@ export class WebgpuBackend implements Backend {
     this.#temporaries = new TemporaryPool(this.#pool, this.#textures);
   }
 
-  /** Features that were granted and found to work, and what enables them. */
-  features(): Promise<ReadonlyMap<string, string>> {
-    this.#failures.check("features");
-    return provenFeatures(this.#device);
+  /** Those that were found to work. */
+  get subgroups(): Subgroups | undefined {
+    return this.#shaderLimits.subgroups;
   }
 
   allocate(byteLength: number): DeviceBuffer {
@@ -437,11 +436,11 @@ export async function openWebgpu(
   options: WebgpuOptions = {},
 ): Promise<WebgpuBackend> {
   const opened = await openAdapter(options.powerPreference);
-  // A processor gains nothing by subgroups.
-  const features = opened.isFallback
-    ? undefined
-    : await provenFeatures(opened.device);
-  return new WebgpuBackend(opened, options, features?.get("subgroups"));
+  return new WebgpuBackend(
+    opened,
+    options,
+    await provenSubgroups(opened.device),
+  );
 }
 
 function recordingOf(recording: Recording): WebgpuRecording {

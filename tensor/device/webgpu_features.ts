@@ -1,34 +1,24 @@
 /**
- * Features of a GPU that were granted, put to the test: drivers grant what they
- * get wrong.
+ * Subgroups that were granted, put to the test: drivers grant what they get
+ * wrong.
  *
  * @module
  */
 
+import type { Subgroups } from "../wgsl/program.ts";
 import { LEAST_SUBGROUP } from "../wgsl/subgroups.ts";
 
-/** A feature, and a program whose result shows that it works. */
-interface Trial {
-  /** Asked of the adapter by this name, listed there or not. */
-  readonly feature: string;
-  /** What enables it, in turn: languages differ. */
-  readonly enable: readonly string[];
-  /** The program after that. */
-  readonly text: string;
-  /** Words that the program writes. */
-  readonly words: number;
-  /** Whether they are right. */
-  readonly isRight: (words: Uint32Array) => boolean;
-}
+/** Names of the features to ask for, listed by the adapter or not. */
+export const WANTED_FEATURES: readonly string[] = ["subgroups"];
 
 const LANES = 256;
+/** What enables subgroups, in turn: languages differ. */
+const ENABLES = ["enable subgroups;", ""];
+/** What each invocation tells: size, position, a sum, an extreme, a vote, a word. */
+const TOLD = 6;
 
-/** A size, a position, a sum, an extreme and a vote of each invocation. */
-const SUBGROUPS: Trial = {
-  feature: "subgroups",
-  enable: ["enable subgroups;", ""],
-  text: `
-@group(0) @binding(0) var<storage, read_write> words: array<u32>; // [256, 5]
+const TRIAL = `
+@group(0) @binding(0) var<storage, read_write> words: array<u32>; // [256, 6]
 @compute @workgroup_size(${LANES})
 fn main(
   @builtin(local_invocation_id) local: vec3<u32>,
@@ -38,57 +28,51 @@ fn main(
   let sum = subgroupAdd(f32(local.x));
   let least = subgroupMin(f32(local.x) - 100f);
   let vote = subgroupAny(local.x == 5u);
-  words[local.x * 5u] = size;
-  words[local.x * 5u + 1u] = lane;
-  words[local.x * 5u + 2u] = u32(sum);
-  words[local.x * 5u + 3u] = u32(least + 100f);
-  words[local.x * 5u + 4u] = select(0u, 1u, vote);
+  let told = subgroupBroadcast(vec2<f32>(f32(local.x), 1f), ${
+  LEAST_SUBGROUP - 1
+}u);
+  words[local.x * ${TOLD}u] = size;
+  words[local.x * ${TOLD}u + 1u] = lane;
+  words[local.x * ${TOLD}u + 2u] = u32(sum);
+  words[local.x * ${TOLD}u + 3u] = u32(least + 100f);
+  words[local.x * ${TOLD}u + 4u] = select(0u, 1u, vote);
+  words[local.x * ${TOLD}u + 5u] = u32(told.x);
 }
-`,
-  words: LANES * 5,
-  isRight: (words) => {
-    const size = words[0]!;
-    if (size < LEAST_SUBGROUP || LANES % size !== 0) return false;
-    for (let at = 0; at < LANES; at++) {
-      // Subgroups are expected to hold neighbours, in their order.
-      const first = at - at % size;
-      const right = [
-        size,
-        at % size,
-        first * size + size * (size - 1) / 2,
-        first,
-        first <= 5 && 5 < first + size ? 1 : 0,
-      ];
-      if (right.some((word, part) => words[at * 5 + part] !== word)) {
-        return false;
-      }
-    }
-    return true;
-  },
-};
+`;
 
-const TRIALS: readonly Trial[] = [SUBGROUPS];
-
-/** Names of the features to ask for. */
-export const WANTED_FEATURES: readonly string[] = TRIALS.map(({ feature }) =>
-  feature
-);
-
-/** Those of the device's features that pass their trial, and what enables them. */
-export async function provenFeatures(
-  device: GPUDevice,
-): Promise<ReadonlyMap<string, string>> {
-  const proven = new Map<string, string>();
-  for (const trial of TRIALS) {
-    if (!device.features.has(trial.feature as GPUFeatureName)) continue;
-    for (const enable of trial.enable) {
-      const words = await runTrial(device, enable + trial.text, trial.words)
-        .catch(() => undefined);
-      if (words && trial.isRight(words)) proven.set(trial.feature, enable);
-      if (words) break;
+function isRight(words: Uint32Array): boolean {
+  const size = words[0]!;
+  if (size < LEAST_SUBGROUP || LANES % size !== 0) return false;
+  for (let at = 0; at < LANES; at++) {
+    // Subgroups are expected to hold neighbours, in their order.
+    const first = at - at % size;
+    const right = [
+      size,
+      at % size,
+      first * size + size * (size - 1) / 2,
+      first,
+      first <= 5 && 5 < first + size ? 1 : 0,
+      first + LEAST_SUBGROUP - 1,
+    ];
+    if (right.some((word, part) => words[at * TOLD + part] !== word)) {
+      return false;
     }
   }
-  return proven;
+  return true;
+}
+
+/** The subgroups of the device, if they pass their trial. */
+export async function provenSubgroups(
+  device: GPUDevice,
+): Promise<Subgroups | undefined> {
+  if (!device.features.has("subgroups" as GPUFeatureName)) return undefined;
+  for (const enable of ENABLES) {
+    const words = await runTrial(device, enable + TRIAL, LANES * TOLD)
+      .catch(() => undefined);
+    if (!words) continue;
+    return isRight(words) ? { enable, size: words[0]! } : undefined;
+  }
+  return undefined;
 }
 
 /** What the program wrote, or undefined if it is not valid. */

@@ -12,6 +12,7 @@ import {
   type Axis,
   axisIndex,
   constantIndex,
+  greatestCommonDivisor,
   type Index,
   isDivision,
   linear,
@@ -123,11 +124,6 @@ function reachOfDivisions(kernel: LoopKernel): number {
     }
   }
   return reach;
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
-  return a;
 }
 
 /** Axes with the lengths of inner parts to which a division may be confined. */

@@ -20,7 +20,8 @@ import {
   type Temporary,
   TEXTURE_WIDTH,
 } from "./program.ts";
-import { splitPosition, workgroupPosition } from "./rows.ts";
+import { type OperandLayout, packedLayout } from "./packed_layout.ts";
+import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
 import { type Operand, Shader } from "./shader.ts";
 import { ValueCode } from "./value_code.ts";
 
@@ -43,12 +44,13 @@ export interface PackedStrategy {
   readonly maxTexels?: number;
 }
 
-/** One operand: `[batch, size, k]`. */
+/** One operand. */
 interface Side {
   readonly value: ValueId;
   readonly axes: readonly Axis[];
   readonly size: number;
-  /** Iterations that one piece holds, a multiple of the tile. */
+  readonly layout: OperandLayout;
+  /** Iterations that one piece holds. */
   readonly piece: number;
   readonly stride: number;
 }
@@ -67,39 +69,39 @@ export function lowerPacked(
     base: 0,
     strides: { batch: sizes.m * sizes.n, m: sizes.n, n: 1 },
   };
-  const depth = Math.ceil(sizes.k / 4);
   const texels = strategy.maxTexels ?? MOST_TEXELS;
   // A grid holds a limited number of tiles, of at least LANES rows each.
-  const most = Math.min(
-    Math.floor(texels / depth),
-    limits.maxWorkgroups * LANES,
-  );
-  const sideOf = (name: "m" | "n", tile: number): Side => ({
-    value: name === "m" ? contract.left : contract.right,
-    axes: contract[name],
-    size: sizes[name],
-    piece: Math.min(
-      roundUp(sizes[name], tile),
-      Math.max(tile, most - most % tile),
-    ),
-    stride: output.strides[name],
-  });
+  const widest = limits.maxWorkgroups * LANES;
+  const isWhole = Math.max(sizes.m, sizes.n) <= widest;
+  const layout = packedLayout(product, isWhole ? texels : 0);
+  const sideOf = (name: "m" | "n", tile: number): Side => {
+    const own = name === "m" ? layout.left : layout.right;
+    const most = Math.min(
+      Math.floor(texels * sizes[name] / own.texels),
+      widest,
+    );
+    return {
+      value: name === "m" ? contract.left : contract.right,
+      axes: contract[name],
+      size: sizes[name],
+      layout: own,
+      piece: Math.min(sizes[name], Math.max(tile, most - most % tile)),
+      stride: output.strides[name],
+    };
+  };
   const rows = sideOf(strategy.swap ? "n" : "m", strategy.rows);
   const columns = sideOf(
     strategy.swap ? "m" : "n",
     LANES * strategy.columns,
   );
+  const larger = Math.max(texelsOf(rows), texelsOf(columns));
   const batches = Math.max(
     1,
-    Math.min(
-      sizes.batch,
-      Math.floor(most / Math.max(rows.piece, columns.piece)),
-      limits.maxWorkgroups,
-    ),
+    Math.min(sizes.batch, Math.floor(texels / larger), limits.maxWorkgroups),
   );
-  const temporaries: Temporary[] = [rows, columns].map(({ piece }) => ({
+  const temporaries: Temporary[] = [rows, columns].map((side) => ({
     kind: "texture",
-    texels: batches * piece * depth,
+    texels: batches * texelsOf(side),
   }));
   if (!plain) {
     const byteLength = sizes.batch * sizes.m * sizes.n * 4;
@@ -117,12 +119,11 @@ export function lowerPacked(
         const piece: Piece = {
           rows: Math.min(rows.size - row, rows.piece),
           columns: Math.min(columns.size - column, columns.piece),
-          paddedRows: rows.piece,
-          paddedColumns: columns.piece,
-          depth,
-          batchStride: output.strides.batch,
-          rowStride: rows.stride,
-          columnStride: columns.stride,
+          batches: Math.min(batches, sizes.batch - batch),
+          loops: layout.loops,
+          rowLayout: { ...rows.layout, texels: texelsOf(rows) },
+          columnLayout: { ...columns.layout, texels: texelsOf(columns) },
+          strides: [output.strides.batch, rows.stride, columns.stride],
           base: output.base + batch * output.strides.batch +
             row * rows.stride + column * columns.stride,
         };
@@ -132,8 +133,8 @@ export function lowerPacked(
             kernel.name,
             strategy,
             piece,
-            Math.min(batches, sizes.batch - batch),
             [rowTexture, columnTexture, output.buffer],
+            limits,
           ),
         );
       }
@@ -143,11 +144,12 @@ export function lowerPacked(
   return { dispatches, temporaries };
 }
 
-function roundUp(size: number, step: number): number {
-  return Math.ceil(size / step) * step;
+/** Texels of a piece of one product. */
+function texelsOf({ layout, size, piece }: Side): number {
+  return size === piece ? layout.texels : layout.texels / size * piece;
 }
 
-/** Copies a piece of an operand into a texture `[batches, piece, depth]`. */
+/** Copies a piece of an operand into a texture. */
 function packOperand(
   product: Product,
   side: Side,
@@ -155,46 +157,59 @@ function packOperand(
   texture: number,
   limits: ShaderLimits,
 ): Dispatch {
-  const { kernel, contract, k, sizes } = product;
-  const depth = Math.ceil(sizes.k / 4);
+  const { kernel, contract, sizes } = product;
+  const { layout } = side;
   const shader = new Shader(kernel.buffers);
-  const texels = from.batches * side.piece * depth;
+  const texels = from.batches * texelsOf(side);
   const workgroups = gridOf(Math.ceil(texels / PACKERS), limits);
   const group = workgroupPosition(shader, workgroups);
   const texel = shader.let(`${group.text} * ${PACKERS} + i32(local.x)`, 0);
   shader.line(`if (${texel.text} >= ${texels}) { return; }`);
-  const place = new Map<Axis, Operand>();
-  const grid = [from.batches, side.piece, depth].map((extent, id) => ({
-    id,
+  const isCut = side.piece < side.size;
+  const terms = iterationsOf(layout.terms);
+  // Only rows that lie in one dimension are cut.
+  const extents = layout.dimensions.map(({ extent }) =>
+    isCut ? side.piece : extent
+  );
+  const grid = [from.batches, ...extents, Math.ceil(terms / 4)].map((
     extent,
-  }));
+    id,
+  ) => ({ id, extent }));
+  const place = new Map<Axis, Operand>();
   splitPosition(shader, grid, texel, place);
-  const [batch, row, column] = grid.map((axis) => place.get(axis)!);
-  // Rows past the end repeat the last one: nobody stores what they give.
-  const positionOf = (
-    operand: Operand,
-    start: number,
-    size: number,
-    piece: number,
-  ) => {
-    if (size === piece) return operand;
-    const first = shader.size(start);
-    return shader.let(`min(${operand.text} + ${first}, ${size - 1})`, 0);
-  };
-  const batchAt = positionOf(batch!, from.batch, sizes.batch, from.batches);
-  const rowAt = positionOf(row!, from.start, side.size, side.piece);
+  const [batch, ...positions] = grid.map((axis) => place.get(axis)!);
+  const column = positions.pop()!;
+  // Pieces past the end repeat the last row: nobody stores what they give.
+  const shifted = (operand: Operand, start: number, size: number) =>
+    shader.let(
+      `min(${operand.text} + ${shader.size(start)}, ${size - 1})`,
+      0,
+    );
+  const axes = new Map<Axis, Operand>();
+  const batchAt = from.batches === sizes.batch
+    ? batch!
+    : shifted(batch!, from.batch, sizes.batch);
+  splitPosition(shader, contract.batch, batchAt, axes);
+  layout.dimensions.forEach((dimension, at) => {
+    const position = positions[at]!;
+    if (dimension.kind === "axes") {
+      const row = isCut ? shifted(position, from.start, side.size) : position;
+      splitPosition(shader, dimension.axes, row, axes);
+      return;
+    }
+    const { low, sign, axis, other } = dimension;
+    const sum = low === 0 ? position.text : `(${position.text} + ${low})`;
+    axes.set(axis, shader.let(sign === 1 ? sum : `-${sum}`, 0));
+    axes.set(other, { text: "0", level: 0 });
+  });
   const values = [0, 1, 2, 3].map((part) => {
-    const at = shader.let(`${column!.text} * 4 + ${part}`, 0);
-    const isWhole = sizes.k % 4 === 0;
-    const safe = isWhole
-      ? at
-      : shader.let(`min(${at.text}, ${sizes.k - 1})`, 0);
-    const axes = new Map<Axis, Operand>();
-    splitPosition(shader, contract.batch, batchAt, axes);
-    splitPosition(shader, side.axes, rowAt, axes);
-    splitPosition(shader, k, safe, axes);
-    const { text } = new ValueCode(shader, kernel, axes).operand(side.value);
-    return isWhole ? text : `select(0f, ${text}, ${at.text} < ${sizes.k})`;
+    const at = shader.let(`${column.text} * 4 + ${part}`, 0);
+    const isWhole = terms % 4 === 0;
+    const safe = isWhole ? at : shader.let(`min(${at.text}, ${terms - 1})`, 0);
+    const own = new Map(axes);
+    splitPosition(shader, layout.terms, safe, own);
+    const { text } = new ValueCode(shader, kernel, own).operand(side.value);
+    return isWhole ? text : `select(0f, ${text}, ${at.text} < ${terms})`;
   });
   shader.line(
     `textureStore(${shader.texture(texture, true)}, ` +

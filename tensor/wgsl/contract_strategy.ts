@@ -18,6 +18,8 @@ import {
   VECTOR_LANES,
   type VectorStrategy,
 } from "./contract_vector.ts";
+import { PACK } from "./packed_layout.ts";
+import { sharesRows } from "./packed_product.ts";
 import type { ShaderLimits } from "./program.ts";
 
 /** How a matrix product runs: as the loops that it is, or faster. */
@@ -51,7 +53,7 @@ export function contractWays(
   const { batch, m, n, k } = sizes;
   if (batch * m * n * k === 0) return [{ strategy: { kind: "loop" }, time: 0 }];
   const ways = limits.isFallback
-    ? packedWays(sizes)
+    ? packedWays(sizes, limits)
     : [...tiledWays(sizes, limits), ...vectorWays(sizes, limits)];
   ways.push(loopWay(sizes, limits));
   return ways.sort((a, b) => a.time - b.time);
@@ -106,9 +108,8 @@ export function wayName(strategy: ContractStrategy): string {
   }
 }
 
-/** Nanoseconds of one lane of a processor, as measured on lavapipe. */
+/** Nanoseconds of a processor, as measured on lavapipe. */
 const LOAD = 7.5;
-const PACK = 15;
 const DISPATCH = 40_000;
 
 /** Numbers in one tile of an operand: half the texels of the least limit. */
@@ -116,16 +117,25 @@ const MOST_TILE = 2 ** 24;
 
 /** Sums an invocation, and nanoseconds for one product of them. */
 const PACKED_TILES = [
-  { rows: 16, columns: 8, product: 0.25 },
-  { rows: 8, columns: 4, product: 0.4 },
+  { rows: 16, columns: 8, product: 0.18 },
+  { rows: 8, columns: 4, product: 0.3 },
+] as const;
+/** The same where invocations can tell each other rows: those cost less. */
+const SHARED_TILES = [
+  { rows: 16, columns: 4, product: 0.13 },
+  { rows: 8, columns: 4, product: 0.17 },
 ] as const;
 
-function packedWays({ batch, m, n, k }: ContractSizes): ContractWay[] {
+function packedWays(
+  { batch, m, n, k }: ContractSizes,
+  { subgroups }: ShaderLimits,
+): ContractWay[] {
   // Lanes take the longer side: it wastes fewer of them.
   const swap = m > n;
   const [rowSize, columnSize] = swap ? [n, m] : [m, n];
   // One tile must fit a texture.
-  return PACKED_TILES.filter(({ columns }) => 8 * columns * k <= MOST_TILE)
+  const tiles = sharesRows(subgroups) ? SHARED_TILES : PACKED_TILES;
+  return tiles.filter(({ columns }) => 8 * columns * k <= MOST_TILE)
     .map(({ rows, columns, product }) => {
       const paddedRows = roundUp(rowSize, rows);
       const paddedColumns = roundUp(columnSize, 8 * columns);

@@ -16,7 +16,12 @@ import {
 import type { Axis } from "../view.ts";
 import { combined } from "./expressions.ts";
 import { typeOf } from "./literal.ts";
-import { type Dispatch, gridOf, type ShaderLimits } from "./program.ts";
+import {
+  type Dispatch,
+  gridOf,
+  type ShaderLimits,
+  type Subgroups,
+} from "./program.ts";
 import { iterationsOf, splitPosition, workgroupPosition } from "./rows.ts";
 import { type Operand, Shader } from "./shader.ts";
 import { type Reduction, SharedTotals } from "./shared_totals.ts";
@@ -109,7 +114,7 @@ class LoopBody {
     axes: Map<Axis, Operand>,
     code: ValueCode,
     strategy: LoopStrategy,
-    subgroups: string | undefined,
+    subgroups: Subgroups | undefined,
   ) {
     this.#shader = shader;
     this.#kernel = kernel;

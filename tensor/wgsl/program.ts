@@ -15,11 +15,16 @@ export interface ShaderLimits {
   readonly maxWorkgroups: number;
   /** Whether the adapter is a processor that plays a GPU. */
   readonly isFallback: boolean;
-  /**
-   * What enables subgroups at the head of a program, which may be nothing.
-   * @default undefined: there are none
-   */
-  readonly subgroups?: string;
+  /** @default undefined: there are none */
+  readonly subgroups?: Subgroups;
+}
+
+/** Invocations that can tell each other values. */
+export interface Subgroups {
+  /** What enables them at the head of a program, which may be nothing. */
+  readonly enable: string;
+  /** Invocations in each: neighbours, in their order. */
+  readonly size: number;
 }
 
 /** One 32-bit word of the uniform block. */

@@ -7,6 +7,7 @@
 import type { Value } from "../kernel/kernel.ts";
 import { combined, fromStored, toStored } from "./expressions.ts";
 import { storedTypeOf } from "./literal.ts";
+import type { Subgroups } from "./program.ts";
 import type { Shader } from "./shader.ts";
 import type { LoopStrategy } from "./strategy.ts";
 import { LEAST_SUBGROUP, subgroupCombined } from "./subgroups.ts";
@@ -18,15 +19,14 @@ export type Reduction = Extract<Value, { op: "reduce" }>;
 export class SharedTotals {
   readonly #shader: Shader;
   readonly #strategy: LoopStrategy;
-  /** What enables subgroups, if there are any. */
-  readonly #subgroups: string | undefined;
+  readonly #subgroups: Subgroups | undefined;
   /** Workgroup arrays that are declared. */
   readonly #declared: Set<string> = new Set();
 
   constructor(
     shader: Shader,
     strategy: LoopStrategy,
-    subgroups: string | undefined,
+    subgroups: Subgroups | undefined,
   ) {
     this.#shader = shader;
     this.#strategy = strategy;
@@ -65,7 +65,12 @@ export class SharedTotals {
       return name;
     });
     if (subgroups !== undefined) {
-      return this.#combineSubgroups(reductions, totals, shared, subgroups);
+      return this.#combineSubgroups(
+        reductions,
+        totals,
+        shared,
+        subgroups.enable,
+      );
     }
     reductions.forEach(({ dtype }, i) => {
       const total = toStored(totals[i]!, dtype);

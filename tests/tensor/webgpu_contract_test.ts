@@ -8,6 +8,11 @@ import { lowerContract } from "../../tensor/wgsl/lower.ts";
 import type { Program, ShaderLimits } from "../../tensor/wgsl/program.ts";
 import { affine, at, KernelBuilder } from "./kernel_builder.ts";
 import {
+  convolution,
+  inputGradient,
+  weightGradient,
+} from "./wasm/contract_cases.ts";
+import {
   checkKernel,
   gpuTest,
   randomBuffer,
@@ -355,3 +360,37 @@ gpuTest("webgpu multiplies one operand by constants", async () => {
     );
   });
 });
+
+gpuTest(
+  "webgpu convolves forward and backward by way of textures",
+  async () => {
+    const plain = {
+      batch: 3,
+      channels: 5,
+      outputs: 9,
+      size: 6,
+      kernel: 3,
+      stride: 1,
+      padding: 0,
+      dilation: 1,
+    };
+    const cases = [plain, { ...plain, padding: 2, dilation: 2 }, {
+      ...plain,
+      stride: 2,
+      padding: 1,
+      channels: 4,
+    }];
+    for (const swap of [false, true]) {
+      const way = { kind: "packed", swap, rows: 8, columns: 2 } as const;
+      await withGpu(async (gpu) => {
+        for (const make of [convolution, weightGradient, inputGradient]) {
+          for (const kernel of cases.map(make)) {
+            const inputs = kernel.buffers.filter(({ output }) => !output)
+              .map(({ size }, seed) => randomBuffer("float32", size, seed + 1));
+            await checkKernel(gpu, kernel, inputs, sumTolerance(108));
+          }
+        }
+      }, only(way));
+    }
+  },
+);

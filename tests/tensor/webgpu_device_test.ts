@@ -30,12 +30,13 @@ function floatWord(value: number): Uint32Array {
 }
 
 gpuTest("openWebgpu() says which hardware it opened", async () => {
-  await withGpu(async (gpu) => {
+  await withGpu((gpu) => {
     assertEquals(gpu.name, "webgpu");
     assert(gpu.adapter.length > 0);
     assertEquals(typeof gpu.isFallback, "boolean");
     assert(gpu.limits.maxBuffers >= 8);
-    assertEquals(await gpu.features(), await gpu.features());
+    const size = gpu.subgroups?.size ?? 4;
+    assert(size >= 4 && Number.isInteger(Math.log2(size)));
   });
 });
 

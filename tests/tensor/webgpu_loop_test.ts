@@ -12,16 +12,16 @@ import { affine, at, KernelBuilder } from "./kernel_builder.ts";
 import type { WebgpuOptions } from "../../tensor/device/webgpu.ts";
 import {
   checkKernel,
-  enableSubgroups,
   EXACT,
   gpuTest,
   POINTWISE,
+  provenSubgroups,
   randomBuffer,
   sumTolerance,
   withGpu,
 } from "./webgpu_test_device.ts";
 
-const subgroups = await enableSubgroups();
+const subgroups = await provenSubgroups();
 
 /** One way only; with subgroups where there are any, and without. */
 const WAYS: readonly WebgpuOptions[] = ([

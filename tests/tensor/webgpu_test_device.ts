@@ -15,6 +15,7 @@ import type { DType } from "../../tensor/dtype.ts";
 import { hostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { HostBuffer } from "../../tensor/kernel/interpret.ts";
 import type { Kernel } from "../../tensor/kernel/kernel.ts";
+import type { Subgroups } from "../../tensor/wgsl/program.ts";
 import { expected } from "./kernel_builder.ts";
 
 const hasAdapter = Boolean(await navigator.gpu?.requestAdapter());
@@ -28,12 +29,12 @@ export function gpuTest(
   Deno.test({ name, ignore, fn: test });
 }
 
-/** What enables subgroups on the GPU of the tests, if they work there. */
-export async function enableSubgroups(): Promise<string | undefined> {
+/** The subgroups of the GPU of the tests, if they work there. */
+export async function provenSubgroups(): Promise<Subgroups | undefined> {
   if (!hasAdapter) return undefined;
   const gpu = await openWebgpu();
   try {
-    return (await gpu.features()).get("subgroups");
+    return gpu.subgroups;
   } finally {
     gpu.close();
   }

@@ -170,6 +170,12 @@ Deno.test("chooseContract() packs on a processor where that pays", () => {
   assert(large.kind === "packed" && large.rows === 16 && !large.swap);
   const tall = choose(1, 4096, 10, 300);
   assert(tall.kind === "packed" && tall.swap);
+  const shared = chooseContract({ batch: 1, m: 1024, n: 1024, k: 1024 }, {
+    ...FALLBACK,
+    subgroups: { enable: "", size: 8 },
+  });
+  // Rows that are told cost less than columns.
+  assert(shared.kind === "packed" && shared.columns < large.columns);
   assertEquals(choose(1, 5, 7, 3).kind, "loop");
   assertEquals(choose(1, 1, 1000, 1000).kind, "loop");
   assertEquals(choose(1, 8, 8, 0).kind, "loop");
