@@ -2,8 +2,15 @@ import type { RemoteReference } from "./remote.ts";
 
 /** How one call runs. */
 export interface CallOptions {
-  /** Drops the call, or ends it where it runs. */
+  /**
+   * Drops the call; where it runs already, its worker is ended and replaced.
+   */
   readonly signal?: AbortSignal;
+  /**
+   * The number by which errors name the call.
+   * @default 0
+   */
+  readonly index?: number;
 }
 
 /**
@@ -14,7 +21,7 @@ export interface Executor {
   /** How many calls run at the same time. */
   readonly size: number;
   /**
-   * Runs a function once.
+   * Runs a function once. Calls that wait may travel together.
    *
    * @returns What it returned, awaited.
    */

@@ -10,13 +10,18 @@
  *   import.meta.resolve("@std/path"),
  * );
  * await using pool = new Pool({ workers: 2 });
- * assertEquals(await pool.map(path.basename, ["a/b", "c/d"]), ["b", "d"]);
+ * assertEquals(await pool.map(path.extname, ["a.csv", "b.txt"]), [
+ *   ".csv",
+ *   ".txt",
+ * ]);
  * ```
  *
  * @module
  */
 export * from "./async_result.ts";
+export * from "./delayed.ts";
 export * from "./executor.ts";
+export * from "./moved.ts";
 export * from "./pool.ts";
 export { remote, remoteModule } from "./remote.ts";
 export type {
@@ -24,4 +29,6 @@ export type {
   RemoteModule,
   RemoteReference,
 } from "./remote.ts";
+export * from "./statistics.ts";
 export * from "./task_error.ts";
+export * from "./worker_died_error.ts";

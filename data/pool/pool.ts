@@ -1,7 +1,15 @@
+import { CallsJob } from "./_calls_job.ts";
+import { Crew } from "./_crew.ts";
+import { ItemsJob, type OnItemError } from "./_items_job.ts";
+import type { Job } from "./_job.ts";
+import { StreamJob } from "./_stream_job.ts";
+import { startThread } from "./_thread.ts";
+import { workerScope } from "./_worker_scope.ts";
 import { AsyncResult } from "./async_result.ts";
+import type { DelayedCall } from "./delayed.ts";
 import type { CallOptions, Executor } from "./executor.ts";
 import { checkRemote, type RemoteReference } from "./remote.ts";
-import { TaskError } from "./task_error.ts";
+import type { PoolStatistics } from "./statistics.ts";
 
 /** How a {@linkcode Pool} is made. */
 export interface WorkerPoolOptions {
@@ -10,49 +18,332 @@ export interface WorkerPoolOptions {
    * @default navigator.hardwareConcurrency
    */
   readonly workers?: number;
+  /** Called in each worker before its first item: `delayed(f)(...args)`. */
+  readonly initializer?: DelayedCall;
+  /**
+   * A worker is replaced by a fresh one after so many items.
+   * @default Infinity
+   */
+  readonly maxTasksPerWorker?: number;
+  /**
+   * Items that cost less than the way to a worker may run in the calling
+   * thread. Not where there is an initializer.
+   * @default true
+   */
+  readonly inCaller?: boolean;
+  /**
+   * Workers that had nothing to do for so long end, and start again when there
+   * is work: a forgotten pool does not keep the program from ending. The
+   * initializer runs again.
+   * @default 10_000
+   */
+  readonly idleMs?: number;
 }
 
-interface Call {
-  readonly index: number;
-  readonly f: RemoteReference;
-  readonly args: readonly unknown[];
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+/** How a map runs. */
+export interface MapOptions {
+  /**
+   * Items a message. Without it sizes follow from what items take, as
+   * measured.
+   */
+  readonly chunkSize?: number;
+  /** Drops what is left; workers that run an item of it are replaced. */
+  readonly signal?: AbortSignal;
 }
+
+/** How a map runs whose items are drawn as its results are taken. */
+export interface StreamMapOptions extends MapOptions {
+  /**
+   * How many items may be drawn beyond the results that were asked for.
+   * @default 32 a worker
+   */
+  readonly ahead?: number;
+}
+
+/** Items of a map. */
+export type Items<Item> = Iterable<Item> | AsyncIterable<Item>;
 
 /** Workers that run functions of modules. */
-export class Pool implements Executor, AsyncDisposable {
+export class Pool implements Executor, Disposable, AsyncDisposable {
   /** How many workers run at the same time. */
   readonly size: number;
-  readonly #idle: Worker[] = [];
-  readonly #queue: Call[] = [];
+  readonly #crew: Crew;
+  readonly #inCaller: boolean;
+  readonly #calls: Map<string, CallsJob> = new Map();
 
-  /** Starts the workers. */
-  constructor(
-    { workers = navigator.hardwareConcurrency }: WorkerPoolOptions = {},
-  ) {
-    this.size = workers;
-    for (let i = 0; i < workers; i++) {
-      this.#idle.push(
-        new Worker(new URL("./_worker.ts", import.meta.url), {
-          type: "module",
-        }),
+  /**
+   * Starts the workers.
+   *
+   * @throws {RangeError} If a number is out of range.
+   * @throws {Error} In a worker that loads a module for a call: the module
+   * should make its pool behind `if (import.meta.main)`.
+   */
+  constructor(options: WorkerPoolOptions = {}) {
+    const {
+      workers = navigator.hardwareConcurrency,
+      initializer,
+      maxTasksPerWorker = Infinity,
+      inCaller = true,
+      idleMs = 10_000,
+    } = options;
+    const importing = workerScope()?.importing;
+    if (importing !== undefined) {
+      throw new Error(
+        `Pool: made by ${importing} while a worker loads it: each worker ` +
+          "would start workers: make it behind if (import.meta.main)",
       );
+    }
+    checkCount("Pool", "workers", workers);
+    if (maxTasksPerWorker !== Infinity) {
+      checkCount("Pool", "maxTasksPerWorker", maxTasksPerWorker);
+    }
+    if (!(idleMs >= 0)) {
+      throw new RangeError(`Pool: idleMs must be 0 or more: got ${idleMs}`);
+    }
+    this.size = workers;
+    this.#inCaller = inCaller;
+    this.#crew = new Crew({
+      workers,
+      startHost: startThread,
+      shared: true,
+      initializer: initializer && {
+        moduleUrl: checkRemote("Pool: initializer", initializer.f).moduleUrl,
+        exportName: initializer.f.exportName,
+        args: initializer.args,
+      },
+      maxTasksPerWorker,
+      idleMs,
+    });
+  }
+
+  /** What the pool did so far. */
+  get statistics(): PoolStatistics {
+    return this.#crew.statistics;
+  }
+
+  /**
+   * Runs a function on every item.
+   *
+   * @param f Takes one item.
+   * @param items Of a typed array over shared memory workers see the memory
+   * itself; any other one is copied piece by piece.
+   * @returns The results in the order of the items.
+   * @throws {TaskError} What the first failing item threw; the items that did
+   * not begin yet are dropped.
+   * @throws {WorkerDiedError} If an item ends the workers that run it.
+   */
+  async map<Item, Result>(
+    f: RemoteReference<[item: Item], Result>,
+    items: Items<Item>,
+    options: MapOptions = {},
+  ): Promise<Awaited<Result>[]> {
+    const values = await this.#runItems(
+      "Pool.map",
+      f as RemoteReference,
+      items,
+      false,
+      "reject",
+      options,
+    );
+    return values as Awaited<Result>[];
+  }
+
+  /**
+   * As {@linkcode Pool.map}, and tells how far it is.
+   */
+  mapAsync<Item, Result>(
+    f: RemoteReference<[item: Item], Result>,
+    items: Items<Item>,
+    options: MapOptions = {},
+  ): AsyncResult<Awaited<Result>[]> {
+    return new AsyncResult(this.map(f, items, options));
+  }
+
+  /**
+   * As {@linkcode Pool.map}, but an item that fails does not stop the others.
+   *
+   * @returns As `Promise.allSettled()` has it.
+   */
+  async mapSettled<Item, Result>(
+    f: RemoteReference<[item: Item], Result>,
+    items: Items<Item>,
+    options: MapOptions = {},
+  ): Promise<PromiseSettledResult<Awaited<Result>>[]> {
+    const outcomes = await this.#runItems(
+      "Pool.mapSettled",
+      f as RemoteReference,
+      items,
+      false,
+      "settle",
+      options,
+    );
+    return outcomes as PromiseSettledResult<Awaited<Result>>[];
+  }
+
+  /** As {@linkcode Pool.map}; each item is a list of arguments. */
+  async starmap<Args extends unknown[], Result>(
+    f: RemoteReference<Args, Result>,
+    items: Items<Args>,
+    options: MapOptions = {},
+  ): Promise<Awaited<Result>[]> {
+    const values = await this.#runItems(
+      "Pool.starmap",
+      f as RemoteReference,
+      items,
+      true,
+      "reject",
+      options,
+    );
+    return values as Awaited<Result>[];
+  }
+
+  async #runItems(
+    operation: string,
+    f: RemoteReference,
+    items: Items<unknown>,
+    spread: boolean,
+    onError: OnItemError,
+    { chunkSize, signal }: MapOptions,
+  ): Promise<unknown[]> {
+    this.#check(operation, f, chunkSize, signal);
+    const list = isList(items)
+      ? items
+      : Symbol.asyncIterator in items
+      ? await Array.fromAsync(items)
+      : Array.from(items);
+    signal?.throwIfAborted();
+    const job = new ItemsJob(f, list, onError, {
+      spread,
+      chunkSize,
+      mayRunHere: this.#inCaller && chunkSize === undefined,
+    });
+    const unlisten = this.#listen(job, signal);
+    this.#crew.wake(job);
+    try {
+      return await job.done;
+    } finally {
+      unlisten();
     }
   }
 
-  /** Runs a function once. */
+  /**
+   * Runs a function on items that are drawn while the results are taken, which
+   * come in the order of the items. Begins with the first `next()`.
+   *
+   * @param f Takes one item.
+   * @param items May be without end: no more than `ahead` of them are drawn
+   * beyond the results that were asked for.
+   * @returns The results. An item that failed rejects its own `next()`; asked
+   * again, the iterator goes on. Leaving the loop drops the rest.
+   */
+  imap<Item, Result>(
+    f: RemoteReference<[item: Item], Result>,
+    items: Items<Item>,
+    options: StreamMapOptions = {},
+  ): AsyncIterableIterator<Awaited<Result>, undefined> {
+    const stream = this.#stream(
+      "Pool.imap",
+      f as RemoteReference,
+      items,
+      true,
+      options,
+    );
+    return stream as AsyncIterableIterator<Awaited<Result>, undefined>;
+  }
+
+  /** As {@linkcode Pool.imap}; results come as they are there. */
+  imapUnordered<Item, Result>(
+    f: RemoteReference<[item: Item], Result>,
+    items: Items<Item>,
+    options: StreamMapOptions = {},
+  ): AsyncIterableIterator<Awaited<Result>, undefined> {
+    const stream = this.#stream(
+      "Pool.imapUnordered",
+      f as RemoteReference,
+      items,
+      false,
+      options,
+    );
+    return stream as AsyncIterableIterator<Awaited<Result>, undefined>;
+  }
+
+  #stream(
+    operation: string,
+    f: RemoteReference,
+    items: Items<unknown>,
+    ordered: boolean,
+    { ahead = 32 * this.size, chunkSize, signal }: StreamMapOptions,
+  ): AsyncIterableIterator<unknown, undefined> {
+    this.#check(operation, f, chunkSize, signal);
+    checkCount(operation, "ahead", ahead);
+    const source = Symbol.asyncIterator in items
+      ? items[Symbol.asyncIterator]()
+      : items[Symbol.iterator]();
+    let unlisten = () => {};
+    const job: StreamJob = new StreamJob(f, source, {
+      spread: false,
+      chunkSize,
+      mayRunHere: this.#inCaller && chunkSize === undefined,
+      ahead,
+      ordered,
+    }, () => {
+      if (!job.open) {
+        unlisten();
+        this.#crew.stop(job, false);
+      }
+      this.#crew.wake(job);
+    });
+    unlisten = this.#listen(job, signal);
+    return job;
+  }
+
+  /**
+   * Runs a function once, in a worker.
+   *
+   * @param f The function.
+   * @param args Its arguments.
+   * @returns What it returned, awaited.
+   * @throws {TaskError} If it threw.
+   * @throws {WorkerDiedError} If it ends the workers that run it.
+   */
   apply<Args extends unknown[], Result>(
     f: RemoteReference<Args, Result>,
     args: Args,
     options: CallOptions = {},
   ): Promise<Awaited<Result>> {
-    checkRemote("Pool.apply", f);
-    options.signal?.throwIfAborted();
-    return this.#call(f, args, 0);
+    return new Promise<Awaited<Result>>((resolve, reject) => {
+      const { signal, index = 0 } = options;
+      this.#check("Pool.apply", f as RemoteReference, undefined, signal);
+      const key = `${f.moduleUrl} ${f.exportName}`;
+      let job = this.#calls.get(key);
+      if (!job) {
+        this.#calls.set(key, job = new CallsJob(f as RemoteReference));
+      }
+      const calls = job;
+      const unlisten = () => signal?.removeEventListener("abort", onAbort);
+      const position = job.add({
+        args,
+        index,
+        resolve: (value) => {
+          unlisten();
+          resolve(value as Awaited<Result>);
+        },
+        reject: (reason) => {
+          unlisten();
+          reject(reason);
+        },
+      });
+      const onAbort = () => {
+        calls.drop(position);
+        reject(signal?.reason);
+        this.#crew.stop(calls, true, position);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#crew.wake(job);
+    });
   }
 
-  /** Runs a function once; the call can be asked how far it is. */
+  /** As {@linkcode Pool.apply}, and tells how far it is. */
   applyAsync<Args extends unknown[], Result>(
     f: RemoteReference<Args, Result>,
     args: Args,
@@ -61,58 +352,82 @@ export class Pool implements Executor, AsyncDisposable {
     return new AsyncResult(this.apply(f, args, options));
   }
 
-  /** Runs a function on every item; results in the order of the items. */
-  map<Item, Result>(
-    f: RemoteReference<[item: Item], Result>,
-    items: Iterable<Item>,
-  ): Promise<Awaited<Result>[]> {
-    checkRemote("Pool.map", f);
-    return Promise.all(
-      Array.from(items, (item, index) => this.#call(f, [item], index)),
+  /** Takes no more work; the workers end when they have done what is there. */
+  close(): void {
+    this.#crew.close();
+  }
+
+  /**
+   * Waits until every worker ended.
+   *
+   * @throws {Error} If the pool was not closed: they would never end.
+   */
+  async join(): Promise<void> {
+    if (!this.#crew.closing) {
+      throw new Error(
+        "Pool.join: the pool is open: call close() or terminate() first",
+      );
+    }
+    await this.#crew.ended;
+  }
+
+  /**
+   * Ends the workers whatever they do. What is not done fails with a
+   * `DOMException` named `AbortError`.
+   */
+  terminate(): void {
+    this.#crew.terminate(
+      new DOMException("Pool: terminated before this was done", "AbortError"),
     );
   }
 
-  #call<Args extends unknown[], Result>(
-    f: RemoteReference<Args, Result>,
-    args: Args,
-    index: number,
-  ): Promise<Awaited<Result>> {
-    return new Promise<Awaited<Result>>((resolve, reject) => {
-      this.#queue.push({
-        index,
-        f: f as unknown as RemoteReference,
-        args,
-        resolve: resolve as (value: unknown) => void,
-        reject,
-      });
-      this.#pump();
-    });
+  /** Calls {@linkcode Pool.terminate}. */
+  [Symbol.dispose](): void {
+    this.terminate();
   }
 
-  #pump(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) {
-      const worker = this.#idle.pop()!;
-      const { f, args, index, resolve, reject } = this.#queue.shift()!;
-      worker.onmessage = ({ data }) => {
-        this.#idle.push(worker);
-        if ("error" in data) {
-          reject(
-            new TaskError(`${f.exportName}: ${data.error}`, index, data.error),
-          );
-        } else resolve(data.value);
-        this.#pump();
-      };
-      worker.postMessage({
-        moduleUrl: f.moduleUrl,
-        exportName: f.exportName,
-        args,
-      });
+  /** Calls {@linkcode Pool.terminate} and waits until the workers ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.terminate();
+    await this.join();
+  }
+
+  #check(
+    operation: string,
+    f: RemoteReference,
+    chunkSize: number | undefined,
+    signal: AbortSignal | undefined,
+  ): void {
+    if (this.#crew.closing) {
+      throw new Error(`${operation}: the pool is closed: make a new one`);
     }
+    checkRemote(operation, f);
+    if (chunkSize !== undefined) checkCount(operation, "chunkSize", chunkSize);
+    signal?.throwIfAborted();
   }
 
-  /** Ends the workers. */
-  [Symbol.asyncDispose](): Promise<void> {
-    for (const worker of this.#idle) worker.terminate();
-    return Promise.resolve();
+  /** Gives a job up when `signal` says so. */
+  #listen(job: Job, signal: AbortSignal | undefined): () => void {
+    const onAbort = () => {
+      job.abandon(signal?.reason);
+      this.#crew.stop(job, true);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return () => signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function isList(
+  items: Items<unknown>,
+): items is unknown[] | (Iterable<unknown> & ArrayLike<unknown>) {
+  return Array.isArray(items) ||
+    ArrayBuffer.isView(items) && !(items instanceof DataView);
+}
+
+function checkCount(operation: string, name: string, count: number): void {
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new RangeError(
+      `${operation}: ${name} must be a whole number from 1 on: got ${count}`,
+    );
   }
 }

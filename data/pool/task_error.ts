@@ -1,6 +1,7 @@
 /**
- * A function threw where it ran. `cause` is what it threw: an error with its
- * own name, message and the stack of the worker.
+ * A function failed where it ran. `cause` is what it threw: an error with its
+ * own name, message and the stack of the worker, or the value that was thrown.
+ * It has no stack of its own.
  */
 export class TaskError extends Error {
   /** `TaskError`. */
@@ -8,9 +9,11 @@ export class TaskError extends Error {
   /** Which item of the map it was; 0 for a single call. */
   readonly index: number;
 
-  /** Names the function and the item in `message`. */
+  /** Of the item at `index`. */
   constructor(message: string, index: number, cause: unknown) {
     super(message, { cause });
     this.index = index;
+    // Its own would show how the pool heard of it.
+    this.stack = `${this.name}: ${message}`;
   }
 }

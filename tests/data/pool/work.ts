@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { remote } from "@heddle/data/pool";
+import { moved, Pool, remote } from "@heddle/data/pool";
 
 export const square = remote(import.meta, function square(x: number) {
   return x * x;
@@ -16,3 +16,132 @@ export const add = remote(import.meta, function add(a: number, b: number) {
 export const fails = remote(import.meta, function fails(text: string): never {
   throw new RangeError(text);
 });
+
+/** Fails on odd numbers. */
+export const evenOnly = remote(import.meta, function evenOnly(x: number) {
+  if (x % 2 === 1) throw new RangeError(`${x} is odd`);
+  return x;
+});
+
+export const throwsText = remote(import.meta, function throwsText(): never {
+  throw "only text";
+});
+
+class CodedError extends TypeError {
+  override name = "CodedError";
+  code = "E_CODE";
+  helper = () => 0; // cannot be cloned
+}
+
+export const throwsOwn = remote(import.meta, function throwsOwn(): never {
+  throw new CodedError("own class", { cause: new Error("deeper") });
+});
+
+export const givesFunction = remote(
+  import.meta,
+  function givesFunction(x: number): unknown {
+    return x === 1 ? () => x : x;
+  },
+);
+
+export const wait = remote(import.meta, async function wait(ms: number) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return ms;
+});
+
+/** Blocks its thread. */
+export const spin = remote(import.meta, function spin(ms: number) {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+  return ms;
+});
+
+/** How a worker may end. */
+export type End =
+  | "exit"
+  | "process"
+  | "close"
+  | "timer"
+  | "rejection"
+  | "stay";
+
+/** Ends its worker, or gives `x`. */
+export const end = remote(
+  import.meta,
+  async function end(how: End, x: number): Promise<number> {
+    if (how === "exit") Deno.exit(7);
+    if (how === "process") (await import("node:process")).exit(8);
+    if (how === "close") (globalThis as unknown as Worker & Window).close();
+    if (how === "timer") {
+      setTimeout(() => {
+        throw new RangeError("late");
+      });
+      await new Promise(() => {});
+    }
+    if (how === "rejection") {
+      Promise.reject(new RangeError("nobody listens"));
+      await new Promise(() => {});
+    }
+    return x;
+  },
+);
+
+export const negate = remote(import.meta, function negate(x: number) {
+  if (x === 7) Deno.exit(1);
+  return -x;
+});
+
+let state = "fresh";
+
+export const setState = remote(
+  import.meta,
+  function setState(to: string): void {
+    if (to === "throw") throw new RangeError("no such state");
+    if (to === "exit") Deno.exit(3);
+    state = to;
+  },
+);
+
+export const getState = remote(import.meta, function getState(_: number) {
+  return state;
+});
+
+let calls = 0;
+
+/** How many items this worker has had. */
+export const countCalls = remote(import.meta, function countCalls(_: number) {
+  return ++calls;
+});
+
+export const sumOf = remote(
+  import.meta,
+  function sumOf(values: Float64Array): number {
+    return values.reduce((sum, x) => sum + x, 0);
+  },
+);
+
+export const ones = remote(
+  import.meta,
+  function ones(length: number): Float64Array {
+    return moved(new Float64Array(length).fill(1));
+  },
+);
+
+export const increment = remote(
+  import.meta,
+  function increment(words: Int32Array): number {
+    return Atomics.add(words, 0, 1);
+  },
+);
+
+/** A pool in a worker. */
+export const innerMap = remote(
+  import.meta,
+  async function innerMap(x: number): Promise<number[]> {
+    await using pool = new Pool({ workers: 1, inCaller: false });
+    return await pool.map(square, [x, x + 1]);
+  },
+);
+
+/** No function. */
+export const number = 3;

@@ -1,0 +1,30 @@
+/**
+ * Words that a pool shares with a worker.
+ *
+ * @module
+ */
+
+/** Counts up while the worker's event loop turns. */
+export const BEAT = 0;
+/** The chunk that runs, 0 between chunks. */
+export const CHUNK = 1;
+/** The position in it. */
+export const POSITION = 2;
+/** A chunk whose rest is no longer wanted. */
+export const CANCEL = 3;
+
+/** Instead of a chunk in {@linkcode CANCEL}: run nothing any more. */
+export const EVERYTHING = -1;
+
+/** How often a worker beats. */
+export const BEAT_MS = 250;
+/** How long one that runs nothing may be silent. */
+export const SILENCE_MS = 1500;
+
+/**
+ * The words of one worker. Never those of the one before it: a thread in a
+ * long loop goes on after it was terminated.
+ */
+export function makeBoard(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(16));
+}

@@ -1,0 +1,29 @@
+/**
+ * Calls `onExit` when code asks this thread to end: by `Deno.exit()`, which
+ * `process.exit()` comes to as well, or by `close()`. Where `onExit` returns,
+ * the thread ends as asked.
+ *
+ * @returns Takes the trap away.
+ */
+export function trapExit(
+  onExit: (how: string, exitCode: number) => void,
+): () => void {
+  const scope = globalThis as { close?: () => void };
+  const { exit } = Deno;
+  const { close } = scope;
+  Deno.exit = (code) => {
+    const exitCode = code ?? Deno.exitCode;
+    onExit(`Deno.exit(${exitCode})`, exitCode);
+    return exit(code);
+  };
+  if (close) {
+    scope.close = () => {
+      onExit("close()", 0);
+      close.call(globalThis);
+    };
+  }
+  return () => {
+    Deno.exit = exit;
+    if (close) scope.close = close;
+  };
+}

@@ -1,0 +1,91 @@
+import { type Drawn, Job, type JobOptions } from "./_job.ts";
+import type { Packed } from "./_messages.ts";
+import type { RemoteReference } from "./remote.ts";
+
+/** How a map goes on after an item failed. */
+export type OnItemError = "reject" | "settle";
+
+/** A map over items that are all there. */
+export class ItemsJob extends Job {
+  readonly done: Promise<unknown[]>;
+  readonly #items: Packed;
+  readonly #onError: OnItemError;
+  readonly #values: unknown[];
+  #next = 0;
+  #left: number;
+  #resolve: (values: unknown[]) => void;
+  #reject: (reason: unknown) => void;
+
+  constructor(
+    f: RemoteReference,
+    items: Packed,
+    onError: OnItemError,
+    options: JobOptions,
+  ) {
+    super(f, options);
+    this.#items = items;
+    this.#onError = onError;
+    this.#left = items.length;
+    this.#values = new Array(items.length);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown[]>();
+    this.done = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    if (this.#left === 0) resolve([]);
+  }
+
+  get open(): boolean {
+    return this.#left > 0;
+  }
+
+  protected get fresh(): number {
+    return this.#items.length - this.#next;
+  }
+
+  protected draw(max: number): Drawn {
+    const from = this.#next;
+    this.#next += max;
+    return { start: from, items: this.#items, from, to: this.#next };
+  }
+
+  override get target(): unknown[] | undefined {
+    return this.#onError === "reject" ? this.#values : undefined;
+  }
+
+  override written(count: number): void {
+    if (this.open) this.#count(count);
+  }
+
+  results(start: number, values: Packed): void {
+    if (!this.open) return;
+    const { length } = values;
+    const settle = this.#onError === "settle";
+    for (let i = 0; i < length; i++) {
+      this.#values[start + i] = settle
+        ? { status: "fulfilled", value: values[i] }
+        : values[i];
+    }
+    this.#count(length);
+  }
+
+  failed(position: number, error: Error): void {
+    if (!this.open) return;
+    if (this.#onError === "reject") return this.abandon(error);
+    this.#values[position] = { status: "rejected", reason: error };
+    this.#count(1);
+  }
+
+  #count(items: number): void {
+    this.#left -= items;
+    if (this.#left === 0) this.#resolve(this.#values);
+  }
+
+  abandon(reason: unknown): void {
+    this.#left = 0;
+    this.#reject(reason);
+  }
+
+  wants(): boolean {
+    return this.open;
+  }
+}
