@@ -21,6 +21,8 @@ export interface Signature {
   readonly key: string;
   /** The values that are there already, by slot. */
   readonly sources: readonly Node[];
+  /** Which of them are variables, or computed from some. */
+  readonly trained: ReadonlySet<number>;
   /** The scalars that are passed in, by slot. */
   readonly params: readonly Node[];
   /** The graph, inputs first. */
@@ -47,6 +49,8 @@ export function signatureOf(roots: readonly Node[]): Signature {
   const ids = new Map<Node, number>();
   const byKey = new Map<string, number>();
   const sources: Node[] = [];
+  const trained = new Set<number>();
+  const slots = new Map<string, number>();
   const params: Node[] = [];
   const fences = new Map<number, number>();
   const parts: string[] = [];
@@ -55,7 +59,8 @@ export function signatureOf(roots: readonly Node[]): Signature {
     if (node.storage !== undefined) {
       // One storage under two shapes is two slots: a plan never sees aliases.
       text = `s${storageId(node)}${node.dtype}${formatShape(node.shape)}`;
-      if (!byKey.has(text)) sources.push(node);
+      if (!slots.has(text)) slots.set(text, sources.push(node) - 1);
+      if (node.needsGrad) trained.add(slots.get(text)!);
     } else if (node.freed) {
       throw new Error(
         "compute: an input has been freed: it was disposed of, it left its " +
@@ -90,8 +95,9 @@ export function signatureOf(roots: readonly Node[]): Signature {
     }
     ids.set(node, id);
   }
+  parts.push(`trained ${[...trained]}`);
   parts.push(`-> ${roots.map((root) => ids.get(root))}`);
-  return { key: parts.join("\n"), sources, params, order, roots };
+  return { key: parts.join("\n"), sources, trained, params, order, roots };
 }
 
 const storageIds = new WeakMap<object, number>();
@@ -149,13 +155,20 @@ export function canonicalize(
 type Graph = Pick<Program, "order" | "roots">;
 
 /** Nodes of a program for the values that it is given. */
-function leavesOf({ order, sources, params }: Signature) {
+function leavesOf({ order, sources, trained, params }: Signature) {
   const leaves = new Map<Node, Node>();
   const sourceSlots = new Map<Node, number>();
   const paramSlots = new Map<Node, number>();
   const bySource = new Map<string, Node>();
   sources.forEach((source, slot) => {
-    const leaf = new Node({ kind: "source" }, [], source.shape, source.dtype);
+    const { shape, dtype } = source;
+    const leaf = new Node(
+      { kind: "source" },
+      [],
+      shape,
+      dtype,
+      trained.has(slot),
+    );
     bySource.set(sourceKey(source), leaf);
     sourceSlots.set(leaf, slot);
   });

@@ -8,12 +8,15 @@
 
 import * as build from "../graph/build.ts";
 import { Node, topological } from "../graph/node.ts";
-import type { Shape } from "../shape.ts";
+import { type Shape, sizeOf } from "../shape.ts";
 import { opText } from "./op_text.ts";
 import type { Program } from "./program.ts";
 
 /** Nodes that one look for a twin may visit; it is given up beyond. */
 const MOST_VISITS = 512;
+
+/** Products for each element of an input that is stacked, at least. */
+const LEAST_PRODUCTS = 16;
 
 /** Two nodes that become one with an axis of 2 in front. */
 interface Pair {
@@ -52,11 +55,12 @@ function findTwins(program: Program): ReadonlyMap<Node, Pair> {
     // Which of them is first follows from what they are made of.
     const found = new Search(depths, pairs).match(one, other) ??
       new Search(depths, pairs).match(other, one);
-    for (const pair of found ?? []) {
+    if (found === undefined || !isWorthIt(one, found)) return false;
+    for (const pair of found) {
       pairs.set(pair.first, pair);
       pairs.set(pair.second, pair);
     }
-    return found !== undefined;
+    return true;
   };
   for (const node of program.order) {
     const { op, inputs: [a, b], shape } = node;
@@ -78,12 +82,27 @@ function findTwins(program: Program): ReadonlyMap<Node, Pair> {
   return pairs;
 }
 
-/** A sum, or one in another shape. */
-function isSum({ op, inputs }: Node): boolean {
-  if (op.kind === "move" && op.movement.kind === "reshape") {
-    return isSum(inputs[0]!);
+/** Whether what is read twice, once in vain, is little beside what is computed. */
+function isWorthIt(sum: Node, pairs: Iterable<Pair>): boolean {
+  let inputs = 0;
+  for (const { first } of pairs) {
+    if (isInput(first)) inputs += sizeOf(first.shape);
   }
+  const { inputs: [products] } = underReshapes(sum);
+  return LEAST_PRODUCTS * inputs <= sizeOf(products!.shape);
+}
+
+/** A sum, or one in another shape. */
+function isSum(node: Node): boolean {
+  const { op } = underReshapes(node);
   return op.kind === "reduce" && op.reducer === "sum";
+}
+
+function underReshapes(node: Node): Node {
+  while (node.op.kind === "move" && node.op.movement.kind === "reshape") {
+    node = node.inputs[0]!;
+  }
+  return node;
 }
 
 /** Compares two nodes with all that they are computed from. */
@@ -137,10 +156,16 @@ class Search {
   }
 }
 
-/** Whether two leaves can be read as one: scalars, parts of one value. */
+/** Whether two leaves can be read as one: scalars, parts of a value, inputs. */
 function isFreeStack(first: Node, second: Node): boolean {
   if (isScalar(first) && isScalar(second)) return true;
+  if (isInput(first) && isInput(second)) return true;
   return neighbours(first, second) !== undefined;
+}
+
+/** Values from outside that are not trained: each weight has its own products. */
+function isInput({ op, needsGrad }: Node): boolean {
+  return op.kind === "source" && !needsGrad;
 }
 
 function isScalar({ op }: Node): boolean {
@@ -212,7 +237,7 @@ class Merger {
   }
 
   #makeStack({ first, second }: Pair): Node {
-    if (isScalar(first)) return this.#stackScalars(first, second);
+    if (isScalar(first) || isInput(first)) return stackBoth(first, second);
     const axis = neighbours(first, second);
     if (axis !== undefined) return this.#stackSlices(first, axis);
     const { op, dtype } = first;
@@ -245,13 +270,6 @@ class Merger {
     return build.expand(build.reshape(one, shape), [2, ...first.shape]);
   }
 
-  #stackScalars(first: Node, second: Node): Node {
-    const zero = build.filled(0, [2], "int32");
-    const isFirst = build.map("eq", [build.iota(2), zero]);
-    const both = [first, second].map((node) => build.broadcast(node, [2]));
-    return build.map("where", [isFirst, ...both]);
-  }
-
   #stackSlices(first: Node, axis: number): Node {
     const { op, inputs, shape } = first;
     if (op.kind !== "move" || op.movement.kind !== "slice") return first;
@@ -263,6 +281,15 @@ class Merger {
     const rest = split.shape.map((_, at) => at).filter((at) => at !== axis);
     return build.permute(split, [axis, ...rest]);
   }
+}
+
+/** Two values that lie apart, chosen by position. */
+function stackBoth(first: Node, second: Node): Node {
+  const shape = [2, ...first.shape];
+  const zero = build.filled(0, shape, "int32");
+  const isFirst = build.map("eq", [build.positions(shape, 0), zero]);
+  const both = [first, second].map((node) => build.broadcast(node, shape));
+  return build.map("where", [isFirst, ...both]);
 }
 
 /** One of a stack. */

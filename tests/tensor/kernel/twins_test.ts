@@ -52,7 +52,7 @@ Deno.test("canonicalize() makes one product of what both halves add up", () => {
 Deno.test("canonicalize() keeps products apart that are no twins", () => {
   const x = source(4, 10);
   const [left, right] = [x.slice(null, [0, 5]), x.slice(null, [5, 10])];
-  const [a, b] = [source(5, 3), seeded(2).values([5, 3]).tensor()];
+  const [a, b] = [variable(1, 5, 3), variable(2, 5, 3)];
   assertEquals(productsOf(left.matmul(a), right.matmul(b)), 2);
   assertEquals(productsOf(left.matmul(a), right.relu().matmul(a)), 2);
   assertEquals(productsOf(left.matmul(a), right.slice([0, 3]).matmul(a)), 2);
@@ -65,6 +65,15 @@ Deno.test("canonicalize() keeps products apart that are no twins", () => {
     ),
     2,
   );
+});
+
+Deno.test("canonicalize() makes one product of two inputs under one weight", () => {
+  const [a, b] = [source(20, 5), seeded(2).values([20, 5]).tensor()];
+  const wide = variable(3, 5, 16);
+  assertEquals(productsOf(a.matmul(wide), b.matmul(wide)), 1);
+  // Both would be read for each, and there is little else to do.
+  const narrow = variable(3, 5, 3);
+  assertEquals(productsOf(a.matmul(narrow), b.matmul(narrow)), 2);
 });
 
 Deno.test("canonicalize() does not merge a product with what it is made of", () => {
@@ -93,29 +102,39 @@ interface Branch {
 
 function branch(x: Tensor, of: Branch, key: number): Tensor {
   const { kernel, weight, bias } = of;
-  const seen = maxPool2d(conv2d(x, kernel).relu(), 2); // [n, 3, 2, 2]
+  const seen = maxPool2d(conv2d(x, kernel).relu(), 2); // [n, 8, 2, 2]
   const keep = bernoulli(randomKey(key), 0.7, seen.shape);
   const kept = where(keep, seen.mul(1.5), 0).reshape([x.shape[0]!, -1]);
   return kept.matmul(weight).add(bias).tanh(); // [n, 4]
 }
 
-function network(random: Seeded, batch: number) {
+/** @param apart Whether the images are two values, not parts of one. */
+function network(random: Seeded, batch: number, apart: boolean) {
+  const features = 8;
   const parts = {
-    kernel: variable(random.integer(0, 99), 3, 1, 2, 2),
-    weight: variable(random.integer(0, 99), 12, 4),
+    kernel: variable(random.integer(0, 99), features, 1, 2, 2),
+    weight: variable(random.integer(0, 99), 4 * features, 4),
     bias: variable(random.integer(0, 99), 4),
   };
   const x = random.values([batch, 2, 5, 5]).tensor();
-  const image = (at: number) => x.slice(null, [at, at + 1]);
+  const images = [0, 1].map(() => random.values([batch, 1, 5, 5]).tensor());
+  const image = (at: number) =>
+    apart ? images[at]! : x.slice(null, [at, at + 1]);
   return { parts, image };
 }
 
-for (const batch of [1, 3, 8]) {
+const CASES = [1, 3, 8].flatMap((batch) => [
+  { batch, apart: false },
+  { batch, apart: true },
+]);
+
+for (const { batch, apart } of CASES) {
   deviceTest(
-    `merged branches of batch ${batch} give what each alone gives`,
+    `merged branches of ${apart ? "two inputs of " : ""}batch ${batch} give ` +
+      "what each alone gives",
     async () => {
       const random = seeded(40 + batch);
-      const { parts, image } = network(random, batch);
+      const { parts, image } = network(random, batch, apart);
       const variables = Object.values(parts);
       const head = seeded(9).values([8, 1]).tensor();
 
