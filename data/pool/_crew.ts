@@ -491,6 +491,7 @@ export class Crew {
   }
 
   #onMessage(place: Place, worker: Crewman, message: FromWorker): void {
+    if (worker.dying) return; // what comes after its last word does not count
     if (message.type === "ready") {
       worker.ready = true;
       this.#failedStarts = 0;

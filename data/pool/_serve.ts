@@ -104,7 +104,9 @@ class ChunkRunner {
 
   async #run(chunk: ChunkMessage): Promise<void> {
     const board = this.#board;
-    if (board && Atomics.load(board, CANCEL) === EVERYTHING) return;
+    if (
+      this.#dying || board && Atomics.load(board, CANCEL) === EVERYTHING
+    ) return;
     this.#chunk = chunk;
     if (board) {
       board[POSITION] = 0;

@@ -1,6 +1,7 @@
-import { MessageChannel } from "node:worker_threads";
-import type { FromWorker } from "./_messages.ts";
+import { MessageChannel as NodeChannel } from "node:worker_threads";
 import type { Host, HostEnd } from "./_host.ts";
+import type { FromWorker, ToWorker } from "./_messages.ts";
+import type { ThreadStart } from "./_thread_worker.ts";
 
 /**
  * How long a terminated thread may take to end. One in a long loop takes until
@@ -8,44 +9,83 @@ import type { Host, HostEnd } from "./_host.ts";
  */
 const CLOSE_MS = 500;
 
+/** How long the last messages of a thread may take. */
+const LAST_MESSAGE_MS = 250;
+
+/** A worker thread; messages are values, or frames for one behind a pipe. */
+export interface Thread<Outgoing> {
+  /** Sends it a message. */
+  post(message: Outgoing, transfer: Transferable[]): void;
+  /** Ends it. */
+  terminate(): void;
+  /** Resolves when it ended, after its last message. */
+  readonly ended: Promise<HostEnd>;
+}
+
+/** Starts a worker thread as the host of a worker. */
+export function startThread(onMessage: (message: FromWorker) => void): Host {
+  return openThread<FromWorker, ToWorker>(false, onMessage);
+}
+
 /**
  * Starts a worker thread.
  *
- * Whichever way a thread ends, its port closes, after the last message. Only
- * the port of Node says so, and it says so at once.
+ * Whichever way a thread ends, a port of Node that it held says so, at once.
+ * Messages take a port of the web: Node's looks at each element of a typed
+ * array that it receives.
+ *
+ * @param framed Its messages are frames.
  */
-export function startThread(onMessage: (message: FromWorker) => void): Host {
+export function openThread<Incoming, Outgoing>(
+  framed: boolean,
+  onMessage: (message: Incoming) => void,
+): Thread<Outgoing> {
   const worker = new Worker(new URL("./_thread_worker.ts", import.meta.url), {
     type: "module",
   });
-  const { port1, port2 } = new MessageChannel();
+  const { port1: port, port2: farPort } = new MessageChannel();
+  const trap = new NodeChannel();
+  const farTrap = trap.port2 as unknown as MessagePort;
+  const sent = new Int32Array(new SharedArrayBuffer(4));
   const { promise: ended, resolve } = Promise.withResolvers<HostEnd>();
-  let end: HostEnd = { how: "ended without a word", exitCode: 1 };
+  let end: HostEnd = { how: "an end without a word", exitCode: 1 };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let received = 0;
+  let gone = false;
+
   const finish = () => {
-    worker.terminate();
-    port1.close();
     clearTimeout(timer);
+    worker.terminate();
+    port.close();
+    trap.port1.close();
     resolve(end);
   };
-  let timer: ReturnType<typeof setTimeout> | undefined;
   const terminate = () => {
     worker.terminate();
-    timer ??= setTimeout(finish, CLOSE_MS);
+    if (!gone) timer ??= setTimeout(finish, CLOSE_MS);
   };
-  port1.on("message", onMessage);
-  port1.on("close", finish);
+  port.onmessage = ({ data }: MessageEvent<Incoming>) => {
+    received++;
+    onMessage(data);
+    if (gone && received === Atomics.load(sent, 0)) finish();
+  };
+  trap.port1.on("close", () => {
+    if (gone) return;
+    gone = true;
+    clearTimeout(timer);
+    if (received === Atomics.load(sent, 0)) finish();
+    else timer = setTimeout(finish, LAST_MESSAGE_MS);
+  });
+  trap.port1.on("message", () => {}); // else it does not listen
   worker.onerror = (event) => {
     event.preventDefault();
     end = { how: event.message, exitCode: 1 };
     terminate();
   };
-  worker.postMessage(port2, [port2 as unknown as Transferable]);
+  const start: ThreadStart = { port: farPort, trap: farTrap, sent, framed };
+  worker.postMessage(start, [farPort, farTrap]);
   return {
-    post: (message, transfer) =>
-      port1.postMessage(
-        message,
-        transfer as Parameters<typeof port1.postMessage>[1],
-      ),
+    post: (message, transfer) => port.postMessage(message, transfer),
     terminate,
     ended,
   };

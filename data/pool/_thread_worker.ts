@@ -4,13 +4,43 @@
  * @module
  */
 /// <reference lib="deno.worker" />
+import { fromFrame, toFrame } from "./_frames.ts";
 import type { ToWorker } from "./_messages.ts";
 import { serve } from "./_serve.ts";
 
-self.onmessage = ({ data }: MessageEvent<MessagePort>) => {
+/** What starts a thread. */
+export interface ThreadStart {
+  readonly port: MessagePort;
+  /** Held as long as the thread is there. */
+  readonly trap: MessagePort;
+  /** One word: how many messages the thread has sent. */
+  readonly sent: Int32Array;
+  /** Messages are frames: the thread stands behind a pipe. */
+  readonly framed: boolean;
+}
+
+self.onmessage = ({ data }: MessageEvent<ThreadStart>) => {
   self.onmessage = null; // the rest goes through the port
-  const receive = serve((message, transfer) =>
-    data.postMessage(message, transfer)
+  const { port, trap, sent, framed } = data;
+  trap.start();
+  const post = (message: unknown, transfer: Transferable[]) => {
+    // Before, so that the other side never takes the last one for missing.
+    Atomics.add(sent, 0, 1);
+    try {
+      port.postMessage(message, transfer);
+    } catch (error) {
+      Atomics.sub(sent, 0, 1);
+      throw error;
+    }
+  };
+  const receive = serve(
+    framed
+      ? (message) => {
+        const frame = toFrame(message);
+        post(frame, [frame.buffer]);
+      }
+      : post,
   );
-  data.onmessage = ({ data }: MessageEvent<ToWorker>) => receive(data);
+  port.onmessage = ({ data }: MessageEvent) =>
+    receive((framed ? fromFrame(data) : data) as ToWorker);
 };

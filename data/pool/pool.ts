@@ -3,6 +3,7 @@ import { Crew } from "./_crew.ts";
 import { ItemsJob, type OnItemError } from "./_items_job.ts";
 import type { Job } from "./_job.ts";
 import { StreamJob } from "./_stream_job.ts";
+import { subprocesses } from "./_subprocess.ts";
 import { startThread } from "./_thread.ts";
 import { workerScope } from "./_worker_scope.ts";
 import { AsyncResult } from "./async_result.ts";
@@ -31,6 +32,27 @@ export interface WorkerPoolOptions {
    * @default true
    */
   readonly inCaller?: boolean;
+  /**
+   * `"thread"`: shared memory, quick to start; where memory runs out in one,
+   * the whole process ends. `"process"`: each worker is a process of its own,
+   * with memory of its own, whose end no other feels; it takes longer to start
+   * and copies everything. It needs `--allow-run` for `deno` and
+   * `--allow-env=NODE_V8_COVERAGE`.
+   * @default "thread"
+   */
+  readonly isolation?: "thread" | "process";
+  /**
+   * Permissions of worker processes, as flags: `["--allow-net=example.com"]`.
+   * Threads have those of the program.
+   * @default `["--allow-read"]`, which a process needs to load modules, and
+   * has in any case
+   */
+  readonly permissions?: readonly string[];
+  /**
+   * Flags of V8 for worker processes: `["--max-old-space-size=512"]`, in MiB.
+   * @default none
+   */
+  readonly v8Flags?: readonly string[];
   /**
    * Workers that had nothing to do for so long end, and start again when there
    * is work: a forgotten pool does not keep the program from ending. The
@@ -84,6 +106,9 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       initializer,
       maxTasksPerWorker = Infinity,
       inCaller = true,
+      isolation = "thread",
+      permissions = [],
+      v8Flags = [],
       idleMs = 10_000,
     } = options;
     const importing = workerScope()?.importing;
@@ -97,6 +122,17 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     if (maxTasksPerWorker !== Infinity) {
       checkCount("Pool", "maxTasksPerWorker", maxTasksPerWorker);
     }
+    if (isolation !== "thread" && isolation !== "process") {
+      throw new TypeError(
+        `Pool: isolation must be "thread" or "process": got ${isolation}`,
+      );
+    }
+    if (isolation === "thread" && permissions.length + v8Flags.length > 0) {
+      throw new TypeError(
+        "Pool: permissions and v8Flags are of processes: " +
+          'threads have those of the program: pass isolation: "process"',
+      );
+    }
     if (!(idleMs >= 0)) {
       throw new RangeError(`Pool: idleMs must be 0 or more: got ${idleMs}`);
     }
@@ -104,8 +140,10 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     this.#inCaller = inCaller;
     this.#crew = new Crew({
       workers,
-      startHost: startThread,
-      shared: true,
+      startHost: isolation === "thread"
+        ? startThread
+        : subprocesses({ permissions, v8Flags }),
+      shared: isolation === "thread",
       initializer: initializer && {
         moduleUrl: checkRemote("Pool: initializer", initializer.f).moduleUrl,
         exportName: initializer.f.exportName,

@@ -87,7 +87,6 @@ export const end = remote(
 );
 
 export const negate = remote(import.meta, function negate(x: number) {
-  if (x === 7) Deno.exit(1);
   return -x;
 });
 
@@ -145,3 +144,65 @@ export const innerMap = remote(
 
 /** No function. */
 export const number = 3;
+
+/**
+ * Counts its runs at `index` of `runs`; dies at the first `crashes` of them,
+ * and throws if that is negative.
+ */
+export const crashy = remote(
+  import.meta,
+  function crashy(runs: Int32Array, index: number, crashes: number): number {
+    const before = Atomics.add(runs, index, 1);
+    if (before < crashes) Deno.exit(1);
+    if (crashes < 0) throw new RangeError("its fate");
+    return index;
+  },
+);
+
+export const crashyItem = remote(
+  import.meta,
+  function crashyItem(item: [Int32Array, number, number]): number {
+    return crashy(...item);
+  },
+);
+
+export const exitAt7 = remote(import.meta, function exitAt7(x: number) {
+  if (x === 7) Deno.exit(1);
+  return -x;
+});
+
+export const sumThenExit = remote(
+  import.meta,
+  function sumThenExit(values: Float64Array): number {
+    Deno.exit(values.length);
+  },
+);
+
+export const pidOf = remote(import.meta, async function pidOf(_: number) {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return Deno.pid;
+});
+
+/** Fills the heap with `blocks` of 8 kB, of which it is never rid. */
+export const fillMemory = remote(
+  import.meta,
+  function fillMemory(blocks: number): number {
+    const kept: number[][] = [];
+    while (kept.length < blocks) {
+      kept.push(Array.from({ length: 1000 }, () => Math.random()));
+    }
+    return kept.length;
+  },
+);
+
+/** Prints in every way, by itself and by a process of its own. */
+export const prints = remote(import.meta, function prints(text: string) {
+  // deno-lint-ignore no-console
+  console.log(`printed ${text}`);
+  Deno.stdout.writeSync(new TextEncoder().encode(`written ${text}\n`));
+  return text;
+});
+
+export const readEnv = remote(import.meta, function readEnv(name: string) {
+  return Deno.env.get(name);
+});
