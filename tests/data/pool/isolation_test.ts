@@ -25,7 +25,6 @@ import {
   increment,
   ones,
   pidOf,
-  prints,
   readEnv,
   setState,
   spin,

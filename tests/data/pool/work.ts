@@ -49,6 +49,16 @@ export const wait = remote(import.meta, async function wait(ms: number) {
   return ms;
 });
 
+/** Gives its turn as soon as it has come. */
+export const takeTurn = remote(
+  import.meta,
+  async function takeTurn([words, turn]: [Int32Array, number]) {
+    while (Atomics.load(words, 0) !== turn) await wait(1);
+    Atomics.add(words, 0, 1);
+    return turn;
+  },
+);
+
 /** Blocks its thread. */
 export const spin = remote(import.meta, function spin(ms: number) {
   const end = performance.now() + ms;
