@@ -299,6 +299,7 @@ class LoopCode {
     if (this.#kernel.cols.every((axis) => axis.extent > 0)) loops(0);
     for (const reduction of reductions) {
       const { rowDepth } = this.#plan;
+      reduction.finish();
       if (vectorInCols) {
         const total = reduction.combineAll();
         this.#scopes.define(rowDepth, valueKey(reduction.id), total);

@@ -81,11 +81,12 @@ export function emitExp(f: FunctionBuilder, x: Local, target: Target): void {
   f.get(x).f32x4(89).op("f32x4.pmin").f32x4(-104).op("f32x4.pmax");
   f.set(clamped!);
   // Adding 1.5 * 2^23 rounds to an integer, which is then in the low bits.
-  f.get(clamped!).f32x4(Math.LOG2E).op("f32x4.mul");
-  f.f32x4(12582912).op("f32x4.add").tee(n!);
-  f.f32x4(12582912).op("f32x4.sub").set(half!);
+  f.get(clamped!).f32x4(Math.LOG2E);
+  multiplyAdd(f, target, () => f.f32x4(12582912));
+  f.tee(n!).f32x4(12582912).op("f32x4.sub").set(half!);
   // r = x - n ln 2, with the exact part first.
-  f.get(half!).f32x4(-LN2_HIGH).op("f32x4.mul").get(clamped!).op("f32x4.add");
+  f.get(half!).f32x4(-LN2_HIGH);
+  multiplyAdd(f, target, () => f.get(clamped!));
   f.set(r!);
   f.get(half!).f32x4(-LN2_LOW);
   multiplyAdd(f, target, () => f.get(r!));
@@ -94,9 +95,9 @@ export function emitExp(f: FunctionBuilder, x: Local, target: Target): void {
   f.get(square!);
   multiplyAdd(f, target, () => f.get(r!));
   f.f32x4(1).op("f32x4.add");
-  // 2^n in two factors: n reaches -150 and 128.
-  f.get(n!).f32x4(12582912).op("i32x4.sub").tee(n!);
-  f.i32(1).op("i32x4.shr_s").tee(half!);
+  // 2^n in two factors: n reaches -150 and 128. Of its bits as a float, and of
+  // half of them, the shift leaves those of n alone.
+  f.get(n!).i32(1).op("i32x4.shr_s").tee(half!);
   powerOfTwo(f);
   f.op("f32x4.mul");
   f.get(n!).get(half!).op("i32x4.sub");

@@ -23,6 +23,8 @@ export class Reduction {
   readonly argument: ValueId;
   /** One for each copy of the body. */
   totals: readonly Local[] = [];
+  /** Lanes in which a float extreme has met NaN, which its totals pass by. */
+  #nans: readonly Local[] = [];
   #vector = false;
   #acrossLanes = false;
 
@@ -56,22 +58,60 @@ export class Reduction {
       f.set(total);
       return total;
     });
+    this.#nans = vector && this.#isFloatExtreme
+      ? this.totals.map(() => {
+        const nans = f.local("v128");
+        f.i32x4(0).set(nans);
+        return nans;
+      })
+      : [];
   }
 
   /** Adds an argument to the total of its copy. */
-  accumulate(operand: Local, lanes: Lanes | undefined): void {
+  accumulate(argument: Local, lanes: Lanes | undefined): void {
     const f = this.#f;
-    const total = this.totals[lanes?.copy ?? 0]!;
+    const copy = lanes?.copy ?? 0;
+    const total = this.totals[copy]!;
+    const operand = this.#acrossLanes && lanes!.count < 4
+      ? this.#within(argument, lanes!.count)
+      : argument;
+    const nans = this.#nans[copy];
     f.get(total).get(operand);
-    if (this.#acrossLanes && lanes!.count < 4) {
-      // Lanes behind the end must not count.
-      const mask = [0, 1, 2, 3].map((lane) => lane < lanes!.count ? -1 : 0);
-      this.#identity();
-      f.get(f.constant(mask[0]!, mask[1]!, mask[2]!, mask[3]!));
-      f.op("v128.bitselect");
+    if (nans === undefined) this.#combine(this.#vector);
+    else {
+      // One instruction, where those that mind NaN take eight in a row.
+      f.op(this.#reducer === "max" ? "f32x4.pmax" : "f32x4.pmin");
     }
-    this.#combine(this.#vector);
     f.set(total);
+    if (nans === undefined) return;
+    f.get(operand).get(operand).op("f32x4.ne");
+    f.get(nans).op("v128.or").set(nans);
+  }
+
+  /** Makes the totals what they are once the loops are over. */
+  finish(): void {
+    const f = this.#f;
+    this.#nans.forEach((nans, copy) => {
+      const total = this.totals[copy]!;
+      f.f32x4(NaN).get(total).get(nans).op("v128.bitselect").set(total);
+    });
+  }
+
+  get #isFloatExtreme(): boolean {
+    const isExtreme = this.#reducer === "max" || this.#reducer === "min";
+    return isExtreme && this.#dtype === "float32";
+  }
+
+  /** An operand whose lanes behind the end do not count. */
+  #within(operand: Local, count: number): Local {
+    const f = this.#f;
+    const mask = [0, 1, 2, 3].map((lane) => lane < count ? -1 : 0);
+    f.get(operand);
+    this.#identity();
+    f.get(f.constant(mask[0]!, mask[1]!, mask[2]!, mask[3]!));
+    const within = f.local("v128");
+    f.op("v128.bitselect").set(within);
+    return within;
   }
 
   /** Combines all copies and lanes, in a fixed order. */
