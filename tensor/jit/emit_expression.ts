@@ -229,22 +229,18 @@ function emitIntRemainder(
   return f !== undefined;
 }
 
+/** abs, sign, min and max of whole numbers of 32 bits. */
 function emitIntExtreme(e: FunctionEmitter, x: Apply): boolean {
   const { f } = e;
+  const { op } = x;
   const [a, b] = x.args as [Expression, Expression];
-  const hold = (arg: Expression): Local => {
-    const local = f.local("i32");
-    emitInt(e, arg).f.set(local);
-    return local;
-  };
-  if (x.op === "abs" || x.op === "sign") {
-    if (isUnsigned(a) && x.op === "abs") {
-      emitInt(e, a);
-      return true;
-    }
-    if (!isSigned(a)) return false;
-    const p = hold(a);
-    if (x.op === "abs") {
+  if (op === "abs" || op === "sign") {
+    const p = f.local("i32");
+    emitInt(e, a).f.set(p);
+    if (isUnsigned(a)) {
+      f.get(p);
+      if (op === "sign") f.i32(0).op("i32.ne");
+    } else if (op === "abs") {
       f.i32(0).get(p).op("i32.sub").get(p);
       f.get(p).i32(0).op("i32.lt_s").op("select");
     } else {
@@ -254,12 +250,19 @@ function emitIntExtreme(e: FunctionEmitter, x: Apply): boolean {
     return true;
   }
   const signed = isSigned(a) && isSigned(b);
-  if (!signed && !(isUnsigned(a) && isUnsigned(b))) return false;
-  const [p, q] = [hold(a), hold(b)];
-  f.get(p).get(q).get(p).get(q);
-  const less = signed ? "i32.lt_s" : "i32.lt_u";
-  const more = signed ? "i32.gt_s" : "i32.gt_u";
-  f.op(x.op === "min" ? less : more).op("select");
+  // One signed and one unsigned are compared in more bits.
+  const isLonger = !signed && !(isUnsigned(a) && isUnsigned(b));
+  const type = isLonger ? "i64" : "i32";
+  const [p, q] = [a, b].map((arg) => {
+    const local = f.local(type);
+    (isLonger ? emitLong : emitInt)(e, arg).f.set(local);
+    return local;
+  }) as [Local, Local];
+  const order = `${op === "min" ? "lt" : "gt"}_${
+    signed || isLonger ? "s" : "u"
+  }` as const;
+  f.get(p).get(q).get(p).get(q).op(`${type}.${order}`).op("select");
+  if (isLonger) f.op("i32.wrap_i64");
   return true;
 }
 

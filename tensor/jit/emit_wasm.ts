@@ -194,14 +194,13 @@ function emitFunction(
   const save = () => randoms.forEach((state) => saveState(f, state));
   const load = () => randoms.forEach((state) => loadState(f, state));
   const list = (statements: readonly Statement[]): boolean =>
-    statements.every(statement);
+    statements.every((s) => s.reached === true && statement(s));
 
   /** Emits a statement; whether anything behind it is reached. */
   const statement = (s: Statement): boolean => {
     switch (s.op) {
       case "set": {
         if (!s.to) return true;
-        if (!s.value) return false; // never reached
         const local = own.variable(s.variable);
         emitValue(own, s.to, representationOf(s.variable.value!));
         f.set(local);

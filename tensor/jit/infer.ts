@@ -173,6 +173,7 @@ class Inference {
   ): Environment | undefined {
     for (const statement of list) {
       if (!env) return undefined;
+      statement.reached = true;
       env = this.#statement(statement, env);
     }
     return env;
@@ -292,22 +293,32 @@ class Inference {
   }
 
   #loop(s: Loop, before: Environment): Environment | undefined {
+    const assigned = assignedIn(s);
     let head = before;
     for (let round = 0;; round++) {
       const { again } = this.#pass(s, head);
-      const merged = this.#merge(before, again)!;
-      const next: Environment = merged.map((value, i) => {
-        const old = head[i];
-        if (!value || !old || sameValue(value, old)) return value && old;
-        return round < ROUNDS_BEFORE_WIDENING ? value : widen(old, value);
-      });
-      if (next.every((value, i) => sameOptional(value, head[i]))) break;
+      // Only ever more, so that it comes to an end.
+      const merged = this.#merge(head, again)!;
+      const next: Environment = before.slice();
+      let same = true;
+      for (const i of assigned) {
+        const [old, value] = [head[i], merged[i]];
+        if (sameOptional(old, value)) {
+          next[i] = old;
+          continue;
+        }
+        same = false;
+        next[i] = !old || !value || round < ROUNDS_BEFORE_WIDENING
+          ? old && value
+          : widen(old, value);
+      }
       head = next;
+      if (same) break;
     }
     // Once more from what comes again: bounds that jumped too far come back.
     const narrowed = this.#merge(before, this.#pass(s, head).again)!;
     head = head.map((value, i) =>
-      value && value !== before[i] ? narrower(value, narrowed[i]!) : value
+      value && assigned.has(i) ? narrower(value, narrowed[i]!) : value
     );
     const { bounded, key, moves } = this.#boundMoves(s, before, head);
     const { behind } = this.#pass(s, bounded);
@@ -328,10 +339,11 @@ class Inference {
     readonly key: object;
     readonly moves: readonly (Move | undefined)[];
   } {
+    const assigned = assignedIn(s);
     const hopes = new Set(
       head.flatMap((value, i) => {
         const start = before[i];
-        return value?.kind === "number" && value !== start &&
+        return value?.kind === "number" && assigned.has(i) &&
             start?.kind === "number" && value.integer &&
             within(start, -HOPE, HOPE) && !within(value, -HOPE, HOPE)
           ? [i]
@@ -341,7 +353,7 @@ class Inference {
     for (;;) {
       const key = {};
       const marked = head.map((value, i) => {
-        if (value?.kind !== "number" || value === before[i]) return value;
+        if (value?.kind !== "number" || !assigned.has(i)) return value;
         const since = { head: key, variable: i, lo: 0, hi: 0 };
         if (!hopes.has(i)) return { ...value, since };
         const { lo, hi } = value;
@@ -351,7 +363,7 @@ class Inference {
       const { inside, again } = this.#pass(s, marked);
       const rounds = mostRounds(key, before, inside, again);
       const moves = marked.map((value, i) =>
-        value?.kind === "number"
+        value?.kind === "number" && assigned.has(i)
           ? moveOf(key, i, before, again, rounds)
           : undefined
       );
@@ -466,6 +478,28 @@ function assign(
   const next = env.slice();
   next[variable.id] = value;
   return next;
+}
+
+const assignments = new WeakMap<Loop, ReadonlySet<number>>();
+
+/** The variables that a loop assigns to. */
+function assignedIn(loop: Loop): ReadonlySet<number> {
+  const present = assignments.get(loop);
+  if (present) return present;
+  const found = new Set<number>();
+  const look = (list: readonly Statement[]): void => {
+    for (const s of list) {
+      if (s.op === "set") found.add(s.variable.id);
+      else if (s.op === "draw") found.add(s.result.id);
+      else if (s.op === "call") s.result && found.add(s.result.id);
+      else if (s.op === "block") look(s.body);
+      else if (s.op === "if") [s.then, s.otherwise].forEach(look);
+      else if (s.op === "loop") assignedIn(s).forEach((id) => found.add(id));
+    }
+  };
+  [loop.head, loop.body, loop.update].forEach(look);
+  assignments.set(loop, found);
+  return found;
 }
 
 function sameOptional(a: Value | undefined, b: Value | undefined): boolean {

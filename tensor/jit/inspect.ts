@@ -69,13 +69,15 @@ function nameOf({ name, id }: Variable): string {
 }
 
 function printList(list: readonly Statement[]): string[] {
-  return list.flatMap(printStatement).map((line) => `  ${line}`);
+  return list.filter(({ reached }) => reached).flatMap(printStatement).map((
+    line,
+  ) => `  ${line}`);
 }
 
 function printStatement(s: Statement): string[] {
   switch (s.op) {
     case "set": {
-      if (!s.to || !s.value) return [];
+      if (!s.to) return [];
       const { variable } = s;
       return [
         `${nameOf(variable)}: ${typeOf(variable.value)} = ${print(s.to)}`,

@@ -192,7 +192,12 @@ export interface Call {
 }
 
 /** A statement. */
-export type Statement =
+export type Statement = AnyStatement & {
+  /** Whether anything gets there, once inferred. */
+  reached?: boolean;
+};
+
+type AnyStatement =
   | {
     readonly op: "set";
     readonly variable: Variable;

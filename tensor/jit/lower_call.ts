@@ -54,7 +54,7 @@ export function lowerCall(
   ) {
     const object = callee.object.name;
     const method = callee.property.name;
-    const binding = l.scope.find(object);
+    const binding = l.find(callee.object);
     if (!binding && object === "Math") return lowerMath(l, node, method);
     if (!binding && object === "Number") return lowerNumber(l, node, method);
     if (binding?.kind === "random") {
@@ -164,7 +164,7 @@ function lowerNamed(
   callee: tree.Identifier,
 ): Expression | undefined {
   const { name } = callee;
-  const binding = l.scope.find(name);
+  const binding = l.find(callee);
   if (binding?.kind === "function") return callFunction(l, node, name, binding);
   if (binding) l.refuse(callee, `${name} is not a function`);
   if (name === "isNaN" || name === "isFinite") {
@@ -223,7 +223,7 @@ function lowerArguments(
   takes(l, node, name, callee.node.params.length);
   const named = node.arguments.map((argument) => {
     if (argument.type !== "Identifier") return;
-    const binding = l.scope.find(argument.name);
+    const binding = l.find(argument);
     return binding?.kind === "array" || binding?.kind === "random"
       ? binding
       : undefined;
@@ -300,7 +300,7 @@ function inline(
     caller,
   };
   const names = parameterNames(l, frame);
-  const scope = new Scope(callee.scope, true);
+  const scope = new Scope(callee.scope);
   args.forEach((arg, at) => {
     if ("kind" in arg) {
       scope.declare(names[at]!, arg);
@@ -400,6 +400,9 @@ export function lowerFunction(
   const { body } = callee.node;
   return l.list(() =>
     l.scoped(() => {
+      for (const param of params) {
+        if (param.kind === "variable") l.noteValue(param);
+      }
       if (body.type === "BlockStatement") lowerBody(l, body.body);
       else {
         const to = lowerExpression(l, body);

@@ -211,7 +211,7 @@ function lowerLiteral(l: Lowering, node: tree.Literal): Expression {
 
 function lowerName(l: Lowering, node: tree.Identifier): Expression {
   const { name } = node;
-  const binding = l.scope.find(name);
+  const binding = l.find(node);
   switch (binding?.kind) {
     case "variable":
       return l.get(node, binding.variable);
@@ -362,7 +362,7 @@ export function choose(
 /** The array that an expression names. */
 export function arrayOf(l: Lowering, node: Node | tree.Super): ArrayVariable {
   if (node.type === "Identifier") {
-    const binding = l.scope.find(node.name);
+    const binding = l.find(node);
     if (binding?.kind === "array") return binding;
     if (!binding) l.refuse(node, unknownName(node.name));
     const { kind } = binding;
@@ -384,7 +384,7 @@ function lowerMember(l: Lowering, node: tree.MemberExpression): Expression {
     return { op: "load", place: l.place(property), array, index };
   }
   const name = property.type === "Identifier" ? property.name : "";
-  if (object.type === "Identifier" && !l.scope.find(object.name)) {
+  if (object.type === "Identifier" && !l.find(object)) {
     if (object.name === "Math") {
       const constant = MATH_CONSTANTS.find((known) => known === name);
       if (constant) return l.constant(node, Math[constant]);
@@ -471,7 +471,7 @@ function changed(
     return changed(l, node, target.expression, make);
   }
   if (target.type === "Identifier") {
-    const binding = l.scope.find(target.name);
+    const binding = l.find(target);
     if (!binding) l.refuse(target, unknownName(target.name));
     if (binding.kind !== "variable") {
       l.refuse(

@@ -121,7 +121,7 @@ function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
       continue;
     }
     if (init?.type === "Identifier") {
-      const binding = l.scope.find(init.name);
+      const binding = l.find(init);
       if (binding && binding.kind !== "variable" && binding.kind !== "value") {
         if (node.kind === "let") {
           l.refuse(id, `another name for ${init.name}: declare it with const`);
@@ -135,6 +135,7 @@ function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
     l.set(variable, value);
     const constant = node.kind === "const";
     if (constant) l.setOnce(variable);
+    if (value) l.noteValue(variable);
     l.scope.declare(id.name, { kind: "variable", variable, constant });
   }
 }
@@ -147,7 +148,7 @@ function lowerIf(l: Lowering, node: tree.IfStatement): void {
   const [only] = then;
   if (
     otherwise.length === 0 && then.length === 1 && only!.op === "set" &&
-    only!.to && isCheap(only!.to, 4)
+    only!.to && isCheap(only!.to, 4) && l.hasValue(only!.variable)
   ) {
     const { variable } = only!;
     l.set(

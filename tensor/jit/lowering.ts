@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Function, Node } from "acorn";
+import type { Function, Identifier, Node } from "acorn";
 import type {
   Apply,
   ArrayElement,
@@ -50,16 +50,35 @@ export type Binding =
 export class Scope {
   readonly #names = new Map<string, Binding>();
   readonly #around: Scope | undefined;
-  /** Whether this is the outermost scope of a function. */
-  readonly isFunction: boolean;
+  readonly #alone: boolean;
 
-  constructor(around?: Scope, isFunction = false) {
+  /**
+   * Begins without names.
+   *
+   * @param around Where names are looked for that are not found here.
+   * @param alone Whether this is a function that is not inlined: variables
+   * around it are out of its reach.
+   */
+  constructor(around?: Scope, alone = false) {
     this.#around = around;
-    this.isFunction = isFunction;
+    this.#alone = alone;
   }
 
   find(name: string): Binding | undefined {
     return this.#names.get(name) ?? this.#around?.find(name);
+  }
+
+  /** Whether this is a scope or one inside of it. */
+  isInside(scope: Scope): boolean {
+    return this === scope || (this.#around?.isInside(scope) ?? false);
+  }
+
+  /** Whether a name stands for something that cannot be reached from here. */
+  isOutOfReach(name: string): boolean {
+    if (this.#names.has(name) || !this.#around) return false;
+    if (!this.#alone) return this.#around.isOutOfReach(name);
+    const kind = this.#around.find(name)?.kind;
+    return kind === "variable" || kind === "array" || kind === "random";
   }
 
   declare(name: string, binding: Binding): void {
@@ -120,6 +139,17 @@ export class Lowering {
   /** Refuses what is written at a node. */
   refuse(node: Node, message: string): never {
     throw new JitError(this.frame.source, node.start, message);
+  }
+
+  /** What a name stands for. */
+  find(node: Identifier): Binding | undefined {
+    const { name } = node;
+    if (!this.scope.isOutOfReach(name)) return this.scope.find(name);
+    this.refuse(
+      node,
+      `${name} is from around a function that calls itself: ` +
+        "pass it as an argument",
+    );
   }
 
   label(): Label {
@@ -221,6 +251,20 @@ export class Lowering {
   }
 
   readonly #held = new WeakSet<Variable>();
+
+  /** Variables that have had a value since they were declared, by depth. */
+  readonly #valued = new Map<Variable, Scope>();
+
+  /** Notes that a variable has a value in this scope. */
+  noteValue(variable: Variable): void {
+    this.#valued.set(variable, this.scope);
+  }
+
+  /** Whether a variable has a value in this scope. */
+  hasValue(variable: Variable): boolean {
+    const scope = this.#valued.get(variable);
+    return scope !== undefined && this.scope.isInside(scope);
+  }
 
   /** Marks a variable as one that is set once. */
   setOnce(variable: Variable): void {

@@ -73,6 +73,7 @@ export class Specialization {
     parsed: ParsedFunction,
     outside: JitNames,
     types: readonly ArgumentType[],
+    warm = true,
   ) {
     this.types = types;
     this.program = analyze(parsed, outside, types);
@@ -91,7 +92,7 @@ export class Specialization {
     this.#randoms = types.map((type) =>
       type === "random" ? this.#memory.take(32) : undefined
     );
-    if (hasLoop(this.#main)) this.#warm();
+    if (warm && hasLoop(this.#main)) this.#warm();
   }
 
   /** Calls it with arguments that fit its types. */
