@@ -93,6 +93,7 @@ class Inference {
   #result: Value | undefined;
   #returnsNothing: Place | undefined;
   #round = 0;
+  #isRough = false;
   grown = false;
 
   constructor(variables: number) {
@@ -166,7 +167,10 @@ class Inference {
     return both;
   }
 
-  /** What holds behind statements; undefined if nothing gets there. */
+  /**
+   * What holds behind statements; undefined if nothing gets there. What holds
+   * before them is overwritten.
+   */
   #statements(
     list: readonly Statement[],
     env: Environment | undefined,
@@ -182,7 +186,10 @@ class Inference {
   #statement(s: Statement, env: Environment): Environment | undefined {
     switch (s.op) {
       case "set": {
-        if (!s.to) return assign(env, s.variable, undefined);
+        if (!s.to) {
+          env[s.variable.id] = undefined;
+          return env;
+        }
         const value = this.#expression(s.to, env);
         s.value = value;
         const kind = this.#kinds.get(s.variable) ?? value.kind;
@@ -194,7 +201,8 @@ class Inference {
           );
         }
         this.#kinds.set(s.variable, kind);
-        return assign(env, s.variable, value);
+        env[s.variable.id] = value;
+        return env;
       }
       case "store":
         this.#number(s.index, env, "an index");
@@ -205,7 +213,7 @@ class Inference {
         const then = test.canBeTrue ? refine(env, s.test, true) : undefined;
         const other = test.canBeFalse ? refine(env, s.test, false) : undefined;
         return this.#merge(
-          this.#statements(s.then, then),
+          this.#statements(s.then, then === other ? then?.slice() : then),
           this.#statements(s.otherwise, other),
         );
       }
@@ -238,7 +246,8 @@ class Inference {
         return this.#call(s, env);
       case "draw":
         s.value = range(0, 1 - 2 ** -53);
-        return assign(env, s.result, s.value);
+        env[s.result.id] = s.value;
+        return env;
       default:
         return s satisfies never;
     }
@@ -261,7 +270,8 @@ class Inference {
     if (!s.result) return env;
     // Nothing gets behind a call of which no return is known yet.
     if (!target.result) return undefined;
-    return assign(env, s.result, target.result);
+    env[s.result.id] = target.result;
+    return env;
   }
 
   /** One pass over a loop: what holds at the head again, and behind it. */
@@ -272,7 +282,7 @@ class Inference {
   } {
     this.#exits.set(s.label, undefined);
     this.#exits.set(s.next, undefined);
-    const tested = this.#statements(s.head, head);
+    const tested = this.#statements(s.head, head.slice());
     let inside = tested;
     let out: Environment | undefined;
     if (s.test && tested) {
@@ -280,8 +290,11 @@ class Inference {
       inside = test.canBeTrue ? refine(tested, s.test, true) : undefined;
       out = test.canBeFalse ? refine(tested, s.test, false) : undefined;
     }
+    if (inside !== undefined && inside === out) out = inside.slice();
+    // It is looked at later.
+    const begin = inside?.slice();
     const end = this.#merge(
-      this.#statements(s.body, inside),
+      this.#statements(s.body, begin),
       this.#exits.get(s.next),
     );
     const again = this.#statements(s.update, end);
@@ -294,9 +307,13 @@ class Inference {
 
   #loop(s: Loop, before: Environment): Environment | undefined {
     const assigned = assignedIn(s);
+    const isRough = this.#isRough;
+    this.#isRough = true;
     let head = before;
+    let behind: Environment | undefined;
     for (let round = 0;; round++) {
-      const { again } = this.#pass(s, head);
+      const { again, behind: out } = this.#pass(s, head);
+      behind = out;
       // Only ever more, so that it comes to an end.
       const merged = this.#merge(head, again)!;
       const next: Environment = before.slice();
@@ -315,14 +332,16 @@ class Inference {
       head = next;
       if (same) break;
     }
+    this.#isRough = isRough;
+    // A loop around this one begins anew: what is found now suffices for that.
+    if (isRough) return behind;
     // Once more from what comes again: bounds that jumped too far come back.
     const narrowed = this.#merge(before, this.#pass(s, head).again)!;
     head = head.map((value, i) =>
       value && assigned.has(i) ? narrower(value, narrowed[i]!) : value
     );
     const { bounded, key, moves } = this.#boundMoves(s, before, head);
-    const { behind } = this.#pass(s, bounded);
-    return behind?.map((value) =>
+    return this.#pass(s, bounded).behind?.map((value) =>
       value?.kind === "number" ? restoreSince(value, key, before, moves) : value
     );
   }
@@ -468,16 +487,6 @@ class Inference {
         );
     }
   }
-}
-
-function assign(
-  env: Environment,
-  variable: Variable,
-  value: Value | undefined,
-): Environment {
-  const next = env.slice();
-  next[variable.id] = value;
-  return next;
 }
 
 const assignments = new WeakMap<Loop, ReadonlySet<number>>();

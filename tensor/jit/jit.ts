@@ -6,10 +6,13 @@ import {
   accepts,
   type ArgumentType,
   describe,
+  type JitArray,
   parseSignature,
   typeOfArgument,
   widerType,
 } from "./signature.ts";
+import { ParallelRange, type Reduction } from "./parallel.ts";
+import { INT_MAX } from "./values.ts";
 import { type AnyFunction, parseFunction } from "./source.ts";
 import { Specialization } from "./specialization.ts";
 
@@ -36,16 +39,51 @@ export interface JitOptions {
   readonly fallback?: boolean;
 }
 
-/** What a compiled function has beside the call. */
-export interface JitMethods {
+/** The arguments of a function behind the first one. */
+export type Rest<F extends AnyFunction> = F extends (
+  first: number,
+  ...rest: infer Arguments
+) => unknown ? Arguments
+  : never;
+
+/**
+ * What a compiled function has beside the call.
+ *
+ * Those over a range call it for the numbers from 0 up to `count` as its first
+ * argument, on all threads if that takes longer than some ms. Neither the
+ * threads nor their number change the result: sums are made of blocks of
+ * neighbours, in their order, and each block has its own stream of a generator
+ * that is passed, `random.split(block)`, after which the generator has moved on.
+ */
+export interface JitMethods<F extends AnyFunction> {
   /** The signatures that it was compiled for. */
   readonly signatures: readonly string[];
   /** What was made of it, for each signature: its types and statements. */
   inspect(): string;
+  /**
+   * What it returns for each number, in an array of the narrowest type that
+   * holds all that it can return: float64, float32, int32, uint32, or 0 and 1 in
+   * bytes.
+   *
+   * @throws {RangeError} If the count is no whole number from 0 to 2^31 - 1.
+   * @throws {JitError} If it cannot be compiled.
+   */
+  map(count: number, ...args: Rest<F>): Promise<JitArray>;
+  /** The sum of what it returns; 0 of nothing. */
+  sum(count: number, ...args: Rest<F>): Promise<number>;
+  /** The least that it returns; Infinity of nothing, NaN if one is NaN. */
+  min(count: number, ...args: Rest<F>): Promise<number>;
+  /** The most that it returns; -Infinity of nothing, NaN if one is NaN. */
+  max(count: number, ...args: Rest<F>): Promise<number>;
+  /**
+   * Only what it writes to arrays. Threads share them: each number should write
+   * elements of its own.
+   */
+  each(count: number, ...args: Rest<F>): Promise<void>;
 }
 
 /** A compiled function: it is called as the one that it was made from. */
-export type Jitted<F extends AnyFunction> = F & JitMethods;
+export type Jitted<F extends AnyFunction> = F & JitMethods<F>;
 
 /** Beyond so many signatures, arguments that are numbers are f64. */
 const MOST_SIGNATURES = 8;
@@ -97,11 +135,18 @@ export function jit<F extends AnyFunction>(
   Object.defineProperty(call, "name", { value: f.name });
   Object.defineProperty(call, "length", { value: f.length });
   noteOrigin(call, { f, outside: options.with ?? {} });
-  const methods: JitMethods = {
+  const over = (reduction: Reduction) => (count: number, ...args: unknown[]) =>
+    compiled.over(reduction, count, args);
+  const methods = {
     get signatures() {
       return compiled.signatures;
     },
     inspect: () => compiled.inspect(),
+    map: over("map"),
+    sum: over("sum"),
+    min: over("min"),
+    max: over("max"),
+    each: over("each"),
   };
   return Object.defineProperties(
     call,
@@ -115,6 +160,7 @@ class Compiled {
   readonly #fallback: boolean;
   readonly #fixed: readonly ArgumentType[] | undefined;
   readonly #made: Specialization[] = [];
+  readonly #ranges: ParallelRange[] = [];
   #last: Specialization | undefined;
   #interpreted = false;
 
@@ -144,6 +190,33 @@ class Compiled {
     return chosen ? chosen.run(args) : this.#f(...args);
   }
 
+  /** A range, on all threads. */
+  async over(
+    reduction: Reduction,
+    count: number,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    if (!Number.isInteger(count) || count < 0 || count > INT_MAX) {
+      throw new RangeError(
+        `jit: ${this.#f.name}.${reduction}: the count must be a whole number ` +
+          `from 0 to 2^31 - 1: got ${count}`,
+      );
+    }
+    const all = [0, ...args];
+    const types = this.#fixed ?? this.#typesOf(all);
+    this.#check(types, all);
+    const rest = types.slice(1);
+    let found = this.#ranges.find((made) =>
+      made.reduction === reduction && same(made.types, rest)
+    );
+    if (!found) {
+      const parsed = parseFunction(this.#f);
+      found = new ParallelRange(parsed, this.#outside, rest, reduction);
+      this.#ranges.push(found);
+    }
+    return await found.run(count, args);
+  }
+
   #choose(args: readonly unknown[]): Specialization | undefined {
     if (this.#fixed) {
       this.#check(this.#fixed, args);
@@ -161,8 +234,8 @@ class Compiled {
     });
     if (args.length !== this.#f.length) {
       throw new TypeError(
-        `jit: ${this.#f.name} takes ${this.#f.length} arguments: ` +
-          `got ${args.length}`,
+        `jit: ${this.#f.name}: arguments: ${this.#f.length} wanted, ` +
+          `${args.length} given`,
       );
     }
     const wanted = types;
@@ -175,6 +248,26 @@ class Compiled {
     }
     if (found) return this.#last = found;
     return this.#orFallBack(() => this.#make(types));
+  }
+
+  /** The narrowest types of arguments. */
+  #typesOf(args: readonly unknown[]): ArgumentType[] {
+    if (args.length !== this.#f.length) {
+      throw new TypeError(
+        `jit: ${this.#f.name}: arguments: ${this.#f.length} wanted, ` +
+          `${args.length} given`,
+      );
+    }
+    return args.map((arg, at) => {
+      const type = typeOfArgument(arg);
+      if (type) return type;
+      throw new TypeError(
+        `jit: ${this.#f.name}: argument ${at} cannot be compiled for: got ` +
+          `${
+            describe(arg)
+          }: pass a number, a boolean, a typed array or a Random`,
+      );
+    });
   }
 
   #make(types: readonly ArgumentType[]): Specialization {
@@ -201,8 +294,8 @@ class Compiled {
   #check(types: readonly ArgumentType[], args: readonly unknown[]): void {
     if (args.length !== types.length) {
       throw new TypeError(
-        `jit: ${this.#f.name} takes ${types.length} arguments: ` +
-          `got ${args.length}`,
+        `jit: ${this.#f.name}: arguments: ${types.length} wanted, ` +
+          `${args.length} given`,
       );
     }
     types.forEach((type, at) => {

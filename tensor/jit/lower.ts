@@ -70,16 +70,24 @@ function scopeOf(
   return scope;
 }
 
+/** A function that another one calls by a name of its own. */
+export interface Called {
+  readonly name: string;
+  readonly body: ParsedFunction;
+}
+
 /**
  * Takes a function apart.
  *
  * @param types What each argument is.
+ * @param called A function that it calls, which then has the names from outside.
  * @throws {JitError} If it is outside of what is compiled.
  */
 export function lower(
   parsed: ParsedFunction,
   outside: JitNames,
   types: readonly ("scalar" | "random" | ArrayElement)[],
+  called?: Called,
 ): ProgramIr {
   const l = new Lowering();
   const { source, node } = parsed;
@@ -95,7 +103,15 @@ export function lower(
     );
   }
   const params = names.map((name, at) => l.parameter(name, node, types[at]!));
-  const scope = scopeOf(parsed, outside, new Map());
+  const seen = new Map<ParsedFunction, Scope>();
+  const scope = scopeOf(parsed, called ? {} : outside, seen);
+  if (called) {
+    scope.declare(called.name, {
+      kind: "function",
+      ...called.body,
+      scope: scopeOf(called.body, outside, seen),
+    });
+  }
   const main = {
     name: source.name,
     place: { source, offset: node.start },

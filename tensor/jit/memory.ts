@@ -25,6 +25,7 @@ export class JitMemory {
   readonly #allocator: Allocator;
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #pool: ThreadPool | undefined;
+  #threads: number | undefined;
 
   constructor() {
     this.shared = detectTarget().sharedMemory;
@@ -58,12 +59,20 @@ export class JitMemory {
     return this.#buffers.has(buffer);
   }
 
-  /** Threads that share this memory; they start when there is work. */
+  /** Threads that share this memory; they start when they are asked to. */
   get pool(): ThreadPool {
     return this.#pool ??= new ThreadPool(this.memory, {
+      ...this.#threads === undefined ? {} : { threads: this.#threads },
       onFewerThreads: (reason, count) =>
         warn(`jit: ${count} thread${count === 1 ? "" : "s"}: ${reason}`),
     });
+  }
+
+  /** Ends the threads; the next that are needed are so many. */
+  setThreads(count: number): void {
+    this.#threads = count;
+    this.#pool?.close();
+    this.#pool = undefined;
   }
 
   #grow(least: number): number {
@@ -98,4 +107,21 @@ let opened: JitMemory | undefined;
 /** The memory; the first call makes it. */
 export function jitMemory(): JitMemory {
   return opened ??= new JitMemory();
+}
+
+/**
+ * Sets how many threads share the work of `map`, `sum`, `min`, `max` and `each`
+ * of compiled functions, the calling one included. Threads of before end; new
+ * ones start when there is enough to do. Results do not depend on it.
+ *
+ * @param count A whole number from 1; as many as the processor has until then.
+ * @throws {RangeError} If it is not one.
+ */
+export function setJitThreads(count: number): void {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RangeError(
+      `setJitThreads: not a whole number from 1: got ${count}`,
+    );
+  }
+  jitMemory().setThreads(count);
 }

@@ -22,7 +22,19 @@
  * @module
  */
 
-export { jit, type JitMethods, type JitOptions, type Jitted } from "./jit.ts";
+export {
+  jit,
+  type JitMethods,
+  type JitOptions,
+  type Jitted,
+  type Rest,
+} from "./jit.ts";
+export {
+  jitArray,
+  type JitArrayClass,
+  type LastingArray,
+} from "./jit_array.ts";
+export { setJitThreads } from "./memory.ts";
 export { JitError } from "./jit_error.ts";
 export { Random, type RandomState } from "./random.ts";
 export type { ArgumentType, JitArray } from "./signature.ts";

@@ -130,11 +130,17 @@ export class Random {
 /** The golden ratio, as splitmix64 counts by it. */
 export const GOLDEN = 0x9e3779b97f4a7c15n;
 
+/** What its finalizer multiplies by. */
+export const MIX: readonly [bigint, bigint] = [
+  0xbf58476d1ce4e5b9n,
+  0x94d049bb133111ebn,
+];
+
 /** The finalizer of splitmix64: Steele, Lea and Flood 2014. */
 function mix(z: bigint): bigint {
   z = BigInt.asUintN(64, z);
-  z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-  z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+  z = BigInt.asUintN(64, (z ^ (z >> 30n)) * MIX[0]);
+  z = BigInt.asUintN(64, (z ^ (z >> 27n)) * MIX[1]);
   return z ^ (z >> 31n);
 }
 

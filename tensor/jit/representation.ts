@@ -86,8 +86,16 @@ export function naturalOfElement(element: ArrayElement): Natural {
   return element === "f64" || element === "f32" ? element : "int";
 }
 
+const naturals = new WeakMap<Expression, Natural>();
+
 /** What computes an expression of which the values are inferred. */
 export function naturalOf(x: Expression): Natural {
+  let natural = naturals.get(x);
+  if (!natural) naturals.set(x, natural = findNatural(x));
+  return natural;
+}
+
+function findNatural(x: Expression): Natural {
   const value = x.value!;
   switch (x.op) {
     case "constant":

@@ -49,6 +49,12 @@ export function parseFunction(f: AnyFunction): ParsedFunction {
   return result;
 }
 
+/** Parses a function that is written as a text. */
+export function parseText(name: string, text: string): ParsedFunction {
+  const source = { name, text };
+  return { source, node: findFunction(source) };
+}
+
 function findFunction(source: Source): Function {
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source.text)) {
     throw new JitError(

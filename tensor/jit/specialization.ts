@@ -10,7 +10,7 @@ import { emitWasm, type Site } from "./emit_wasm.ts";
 import { infer } from "./infer.ts";
 import type { FunctionIr, ProgramIr, Variable } from "./ir.ts";
 import { locate } from "./jit_error.ts";
-import { type JitNames, lower } from "./lower.ts";
+import { type Called, type JitNames, lower } from "./lower.ts";
 import { type JitMemory, jitMemory } from "./memory.ts";
 import { type Random, wordsOf } from "./random.ts";
 import {
@@ -27,11 +27,16 @@ import {
 import type { ParsedFunction } from "./source.ts";
 import type { Value } from "./values.ts";
 
-/** A program with everything inferred. */
+/**
+ * A program with everything inferred.
+ *
+ * @param called A function that it calls, which then has the names from outside.
+ */
 export function analyze(
   parsed: ParsedFunction,
   outside: JitNames,
   types: readonly ArgumentType[],
+  called?: Called,
 ): ProgramIr {
   const program = lower(
     parsed,
@@ -39,6 +44,7 @@ export function analyze(
     types.map((type) =>
       elementOf(type) ?? (type === "random" ? "random" : "scalar")
     ),
+    called,
   );
   const [main] = program.functions;
   const entry = new Map<Variable, Value>();

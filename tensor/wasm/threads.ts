@@ -135,6 +135,7 @@ export class ThreadPool {
     const module = new WebAssembly.Module(bytes);
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory: this.#memory, thread: () => 0 },
+      Math: Math as unknown as WebAssembly.ModuleImports,
     });
     const stages = new Map<string, Stage>();
     const order = new Map<string, number>();

@@ -209,6 +209,7 @@ export function serve(start: WorkerStart): void {
     const module = new WebAssembly.Module(bytes);
     const instance = new WebAssembly.Instance(module, {
       env: { memory, thread: () => thread },
+      Math: Math as unknown as WebAssembly.ModuleImports,
     });
     const stages = WebAssembly.Module.exports(module)
       .map(({ name }) => instance.exports[name] as StageFunction);

@@ -75,7 +75,7 @@ export class RandomProgram {
 
   /** The text of a function of {@link PARAMETERS}. */
   write(): string {
-    this.#budget = 6 + this.#random.integer(18);
+    this.#budget = 4 + this.#random.integer(14);
     const helper = this.#chance(0.4)
       ? `function helper(p, q) {\n${this.#helper()}\n}\n`
       : "";
@@ -137,7 +137,7 @@ export class RandomProgram {
 
   #statement(): string {
     this.#budget--;
-    const kind = this.#random.integer(this.#depth > 3 ? 8 : 16);
+    const kind = this.#random.integer(this.#depth > 2 ? 8 : 16);
     switch (kind) {
       case 0:
       case 1: {

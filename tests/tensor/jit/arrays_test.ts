@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { jit, type JitArray, jitArray } from "@heddle/tensor/jit";
+
+const CLASSES = [
+  Float64Array,
+  Float32Array,
+  Int32Array,
+  Uint32Array,
+  Int16Array,
+  Uint16Array,
+  Int8Array,
+  Uint8Array,
+] as const;
+
+Deno.test("jit() stores and loads elements of every kind as typed arrays do", () => {
+  const numbers = [0, -1, 300, 70000.7, -2147483649, 4294967297.5, NaN, 1e20];
+  const store = (to: JitArray, from: Float64Array) => {
+    for (let i = 0; i < to.length; i++) to[i] = from[i]!;
+  };
+  const load = (from: JitArray, to: Float64Array) => {
+    for (let i = 0; i < to.length; i++) to[i] = from[i]!;
+  };
+  const from = Float64Array.from(numbers);
+  for (const type of CLASSES) {
+    const [got, want] = [new type(8), new type(8)];
+    jit(store)(got, from);
+    store(want, from);
+    assertEquals(got, want);
+    const [back, wanted] = [new Float64Array(8), new Float64Array(8)];
+    jit(load)(got, back);
+    load(want, wanted);
+    assertEquals(back, wanted);
+  }
+});
+
+const shift = (to: JitArray, from: JitArray) => {
+  for (let i = 0; i < to.length; i++) to[i] = from[i]! + 1;
+};
+
+Deno.test("jit() sees what parts of one buffer have in common", () => {
+  for (const at of [0, 1, 2]) {
+    const [got, want] = [new Int32Array(8), new Int32Array(8)];
+    jit(shift)(got.subarray(at), got.subarray(0, 8 - at));
+    shift(want.subarray(at), want.subarray(0, 8 - at));
+    assertEquals(got, want);
+  }
+  // Bytes of numbers that are written as a whole.
+  const [got, want] = [new Float32Array(4), new Float32Array(4)];
+  for (const [numbers, run] of [[got, jit(shift)], [want, shift]] as const) {
+    const bytes = new Uint8Array(numbers.buffer, 2, 9);
+    run(numbers, numbers);
+    run(bytes, new Uint8Array(numbers.buffer, 1, 9));
+  }
+  assertEquals(got, want);
+});
+
+Deno.test("jit() copies no more back than what was written", () => {
+  const first = jit((x: Float64Array, y: Float64Array) => {
+    x[0] = y.length;
+  });
+  const buffer = new Float64Array(4).buffer;
+  const [x, y] = [new Float64Array(buffer, 0, 2), new Float64Array(buffer, 16)];
+  first(x, y);
+  assertEquals(new Float64Array(buffer), Float64Array.of(2, 0, 0, 0));
+});
+
+Deno.test("jit() takes arrays that have no elements", () => {
+  const count = jit((x: Float64Array) => {
+    let n = 0;
+    for (const value of x) n += value === 0 ? 1 : 2;
+    return n;
+  });
+  assertEquals(count(new Float64Array(0)), 0);
+  assertEquals(count(Float64Array.of(0, 1)), 3);
+});
+
+Deno.test("jitArray() is used where it lies, also after memory has grown", () => {
+  using x = jitArray(Float64Array, [1, 2, 3]);
+  using y = jitArray(Float64Array, 3);
+  const add = jit(shift);
+  add(y, x);
+  assertEquals([...y], [2, 3, 4]);
+  // More than was there: memory grows.
+  const large = new Float64Array(4_000_000);
+  add(large, large);
+  assertEquals(large.at(-1), 1);
+  add(x, y);
+  assertEquals([...x], [3, 4, 5]);
+  // A part of one that overlaps.
+  add(x.subarray(1), x.subarray(0, 2));
+  assertEquals([...x], [3, 4, 5]);
+});
+
+Deno.test("jitArray() gives its memory back", () => {
+  const addresses = new Set<number>();
+  for (let i = 0; i < 100; i++) {
+    using x = jitArray(Uint8Array, 1_000_000);
+    addresses.add(x.byteOffset);
+  }
+  assert(addresses.size < 10);
+  assertThrows(
+    () => jitArray(Float64Array, -1),
+    RangeError,
+    "jitArray: the length must be a whole number from 0: got -1",
+  );
+  assertThrows(
+    () => jitArray(Float64Array, 2 ** 32),
+    RangeError,
+    "not enough memory",
+  );
+});

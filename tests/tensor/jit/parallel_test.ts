@@ -1,0 +1,119 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { jit, JitError, Random, setJitThreads } from "@heddle/tensor/jit";
+
+Deno.test.afterAll(() => setJitThreads(1)); // ends the threads
+
+const hit = jit((_i: number, random: Random) => {
+  const x = random.next();
+  const y = random.next();
+  return x * x + y * y < 1 ? 1 : 0;
+});
+
+/** As many as a test needs to start threads. */
+const MANY = 20_000_000;
+
+Deno.test("sum() gives the same for any number of threads", async () => {
+  const sums: number[] = [];
+  for (const threads of [1, 2, 3]) {
+    setJitThreads(threads);
+    const random = new Random(9);
+    sums.push(await hit.sum(MANY, random), random.next());
+  }
+  assertEquals(sums.slice(2), [...sums.slice(0, 2), ...sums.slice(0, 2)]);
+  const error = 4 * sums[0]! / MANY - Math.PI;
+  assert(Math.abs(error) < 5 * 1.65 / Math.sqrt(MANY)); // 5 deviations
+});
+
+Deno.test("sum() draws from random.split(block) for each block", async () => {
+  const draw = jit((_i: number, random: Random) => random.next());
+  // Up to 256 numbers, each is a block.
+  const random = new Random(4);
+  let want = 0;
+  for (let i = 0; i < 200; i++) want += random.split(i).next();
+  assertEquals(await draw.sum(200, new Random(4)), want);
+});
+
+Deno.test("map() gives the narrowest array that holds all results", async () => {
+  const list = async (f: (i: number) => number | boolean) =>
+    await jit(f).map(3);
+  assertEquals(await list((i) => i / 4), Float64Array.of(0, 0.25, 0.5));
+  assertEquals(
+    await list((i) => Math.fround(i / 4)),
+    Float32Array.of(0, 0.25, 0.5),
+  );
+  assertEquals(await list((i) => (i * 3) | 0), Int32Array.of(0, 3, 6));
+  assertEquals(
+    await list((i) => ~i >>> 0),
+    Uint32Array.of(4294967295, 4294967294, 4294967293),
+  );
+  assertEquals(await list((i) => i === 1), Uint8Array.of(0, 1, 0));
+});
+
+Deno.test("map(), min() and max() take arrays and numbers", async () => {
+  const x = Float64Array.from({ length: 1000 }, (_, i) => i * 0.37);
+  const wave = (i: number, x: Float64Array, k: number) => Math.sin(x[i]! * k);
+  const want = x.map((_, i) => wave(i, x, 0.5));
+  const f = jit(wave);
+  assertEquals(await f.map(1000, x, 0.5), want);
+  assertEquals(await f.min(1000, x, 0.5), Math.min(...want));
+  assertEquals(await f.max(1000, x, 0.5), Math.max(...want));
+});
+
+Deno.test("a range of nothing gives what is neutral", async () => {
+  const f = jit((i: number) => i * 0.5);
+  assertEquals(
+    [await f.sum(0), await f.min(0), await f.max(0), await f.map(0)],
+    [0, Infinity, -Infinity, new Float64Array(0)],
+  );
+});
+
+Deno.test("each() writes arrays in place, on several threads", async () => {
+  setJitThreads(2);
+  const count = 200_000;
+  const work = (i: number, out: Float64Array) => {
+    let x = i;
+    for (let k = 0; k < 100; k++) x = Math.sqrt(x + k);
+    out[i] = x;
+  };
+  const [out, want] = [new Float64Array(count), new Float64Array(count)];
+  await jit(work).each(count, out);
+  for (let i = 0; i < count; i += 997) {
+    work(i, want);
+    assertEquals(out[i], want[i]);
+  }
+});
+
+Deno.test("each() says which index is out of range, from any thread", async () => {
+  setJitThreads(2);
+  const slow = jit((i: number, out: Int32Array) => {
+    let x = i;
+    for (let k = 0; k < 1000; k++) x = (x * 5 + k) | 0;
+    out[i] = x;
+  });
+  for (const count of [10, 100_000]) {
+    await assertRejects(
+      () => slow.each(count, new Int32Array(count - 1)),
+      RangeError,
+      `index ${count - 1} is out of range for out of length ${count - 1}`,
+    );
+  }
+});
+
+Deno.test("ranges refuse counts and functions that they cannot use", async () => {
+  const nothing = jit((_i: number) => {});
+  await assertRejects(
+    async () => await nothing.sum(1.5),
+    RangeError,
+    "sum: the count must be a whole number from 0 to 2^31 - 1: got 1.5",
+  );
+  await assertRejects(
+    async () => await nothing.map(1),
+    JitError,
+    "the function returns nothing, and map needs a number",
+  );
+  await assertRejects(
+    async () => await jit((i: number) => i > 2).sum(1),
+    JitError,
+    "the function returns a boolean, and sum needs a number",
+  );
+});

@@ -1,0 +1,182 @@
+// deno-lint-ignore-file no-explicit-any
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  type AnyFunction,
+  jit,
+  JitError,
+  onWarning,
+  Random,
+} from "@heddle/heddle";
+
+/** A function whose text is exactly this: types are gone when it runs. */
+function written(text: string): AnyFunction {
+  return new Function(`return ${text}`)();
+}
+
+/** Text, place, and what is said about it. */
+const WRONG: readonly (readonly [text: string, at: string, says: string])[] = [
+  [`(n) => {\n  const s = "x";\n  return n;\n}`, "2:13", "strings are not"],
+  ["(n) => `${n}`", "1:8", "strings are not compiled: use numbers"],
+  ["(n) => 3n", "1:8", "bigints are not compiled: use a number"],
+  ["(n) => null", "1:8", "null is not compiled: use NaN or -1"],
+  ["(n) => undefined", "1:8", "undefined is not compiled: use NaN or -1"],
+  ["(n) => /x/", "1:8", "regular expressions are not compiled"],
+  ["(n) => [n]", "1:8", "arrays are not made inside: pass a typed array"],
+  ["(n) => ({ n })", "1:9", "objects are not compiled: use variables"],
+  ["(n) => new Map()", "1:8", "objects are not made inside"],
+  ["(n) => this", "1:8", "this is not compiled"],
+  ["function (n) { return arguments[0]; }", "1:23", "arguments is not known"],
+  ["function (n) { return arguments; }", "1:23", "arguments is not compiled"],
+  ["(n) => n ?? 1", "1:8", "?? is not compiled"],
+  ["(n) => n?.x", "1:8", "?. is not compiled"],
+  ["(n) => typeof n", "1:8", "typeof is not compiled"],
+  ["(n) => 'x' in n", "1:8", "strings are not compiled"],
+  ["(n) => n in n", "1:8", "in is not compiled: values have no properties"],
+  ["(n) => n.foo", "1:10", "only arrays have a .length"],
+  ["(n) => n[0]", "1:8", "n is a variable, not an array: pass a typed array"],
+  ["(n) => n.length", "1:8", "n is a variable, not an array"],
+  ["(n) => N * n", "1:8", "pass it as jit(f, { with: { N } })"],
+  ["(n) => g(n)", "1:8", "pass it as jit(f, { with: { g } })"],
+  ["(n) => lib.g(n)", "1:8", "jit(f, { with: { g } }) and call g(...)"],
+  ["(n) => { x = n; }", "1:10", "x is not known inside the function"],
+  ["(n) => Math.random()", "1:8", "Math.random has no seed: pass a Random"],
+  ["(n) => Math.foo(n)", "1:8", "Math.foo is not compiled"],
+  ["(n) => Math.TAU", "1:8", "Math.TAU is no constant"],
+  ["(n) => Math.sin()", "1:8", "Math.sin takes 1 argument: got 0"],
+  ["(n) => Math.sin(...n)", "1:17", "spreading is not compiled"],
+  ["(n) => Number.parseFloat(n)", "1:8", "Number.parseFloat is not compiled"],
+  ["(n) => console.log(n)", "1:8", "console is not known inside"],
+  ["(n) => n()", "1:8", "n is not a function"],
+  ["(n) => (() => n)()", "1:9", "only functions with a name"],
+  ["(n) => { const f = (m) => m; return f; }", "1:37", "f is a function: call"],
+  ["(n) => { let f = (m) => m; return 1; }", "1:14", "declare it with const"],
+  ["(n) => { const f = (m) => m; return f(); }", "1:37", "f takes 1 argument"],
+  ["(n) => { const f = async () => 1; return n; }", "1:20", "async functions"],
+  ["(n) => { var i = 0; return i; }", "1:10", "var is not compiled"],
+  ["(n) => { const i = 0; i = 1; return i; }", "1:23", "i is a const"],
+  ["(n) => { let [a] = n; }", "1:14", "taking apart is not compiled"],
+  ["(n) => { for (const k in n) {} }", "1:10", "for-in is not compiled"],
+  ["(n) => { try { n = 1; } catch {} }", "1:10", "try is not compiled"],
+  ["(n) => { throw n; }", "1:10", "throw is not compiled"],
+  ["(n) => { debugger; }", "1:10", "debugger is not compiled"],
+  ["(n) => { class A {} }", "1:10", "classes are not compiled"],
+  ["(n) => { function* g() {} }", "1:10", "generators are not compiled"],
+  ["(n) => { let m; return m; }", "1:24", "m may have no value here"],
+  [
+    "(n) => { let m; if (n > 1) { m = 1; n = 2; } return m; }",
+    "1:53",
+    "m may have no value here: give it one where it is declared",
+  ],
+  ["(n) => { if (n > 1) return 1; }", "1:1", "on some paths only"],
+  ["(n) => { if (n > 1) return; return 1; }", "1:21", "on some paths only"],
+  ["(n) => n > 1 ? true : 2", "1:8", "a number here and a boolean there"],
+  ["(n) => { let m = 1; m = n > 1; return m; }", "1:25", "m holds a number"],
+  ["(n) => (n > 1) + 1", "1:9", "an operand is a boolean"],
+  ["(n) => (n > 1) === 1", "1:8", "a number is compared with a boolean"],
+  ["(n = 1) => n", "1:2", "default values are not compiled"],
+  ["(...n) => 1", "1:2", "rest parameters are not compiled"],
+  ["({ n }) => n", "1:2", "parameters are not taken apart"],
+  ["async (n) => n", "1:1", "async functions are not compiled"],
+  ["function* (n) { yield n; }", "1:1", "generators are not compiled"],
+  ["class { constructor(n) {} }", "1:1", "classes are not compiled"],
+  [
+    "(n) => { const f = (m) => m > 0 ? f(m - 1) + n : 0; return f(3); }",
+    "1:46",
+    "n is from around a function that calls itself",
+  ],
+];
+
+Deno.test("jit() refuses what it does not compile, with line and column", () => {
+  for (const [text, at, says] of WRONG) {
+    const error = assertThrows(
+      () => jit(written(text), { signature: "f64" }),
+      JitError,
+      says,
+      text,
+    );
+    assertEquals(`${error.line}:${error.column}`, at, `${text}\n${error}`);
+  }
+});
+
+Deno.test("JitError shows the line and points at the place", () => {
+  const f = written("function area(r) {\n  return PI * r;\n}");
+  const { message } = assertThrows(() => jit(f)(1), JitError);
+  assertEquals(
+    message,
+    "jit: area:2:10: PI is not known inside the function: pass it as " +
+      "jit(f, { with: { PI } }), or as an argument\n" +
+      "  2 |   return PI * r;\n" +
+      "    |          ^",
+  );
+});
+
+Deno.test("jit() refuses what is no function of numbers", () => {
+  assertThrows(
+    () => jit(3 as unknown as AnyFunction),
+    TypeError,
+    "jit: not a function: got 3",
+  );
+  assertThrows(() => jit(Math.sin)(1), JitError, "a native or bound function");
+  const f = jit((n: number) => n + 1);
+  for (const wrong of ["1", null, undefined, {}, [1], 1n]) {
+    assertThrows(
+      () => f(wrong as number),
+      TypeError,
+      "argument 0 cannot be compiled for",
+    );
+  }
+  assertThrows(() => (f as any)(), TypeError, "1 wanted, 0 given");
+  assertThrows(
+    () => jit((a: Float64Array) => a.length)(new BigInt64Array(1) as any),
+    TypeError,
+    "got BigInt64Array",
+  );
+  assertThrows(
+    () => jit((n: number) => n * k, { with: { k: "2" as any } })(1),
+    TypeError,
+    "jit: with.k must be a number, a boolean or a function: got string",
+  );
+  const both = jit((a: Random, b: Random) => a.next() - b.next());
+  const random = new Random(1);
+  assertThrows(() => both(random, random), TypeError, "is passed twice");
+});
+declare const k: number;
+
+Deno.test("jit() keeps to a signature", () => {
+  assertThrows(
+    () => jit((n: number) => n, { signature: "int" }),
+    TypeError,
+    'no such type in the signature: got "int": use f64, f32, i32',
+  );
+  assertThrows(
+    () => jit((n: number) => n, { signature: "i32, i32" }),
+    JitError,
+    "the function has 1 parameters: got 2 types",
+  );
+  const half = jit((n: number) => n / 2, { signature: ["i32"] });
+  assertEquals([half(3), half.signatures], [1.5, ["(i32)"]]);
+  for (const wrong of [0.5, 2 ** 31, -0, NaN, true as unknown as number]) {
+    assertThrows(() => half(wrong), TypeError, "argument 0 must be i32");
+  }
+  const round = jit((n: number) => n, { signature: "(f32)" });
+  assertEquals(round(0.1), Math.fround(0.1));
+});
+
+Deno.test("jit() with fallback runs the function itself, and says so once", () => {
+  const warnings: string[] = [];
+  onWarning((message) => warnings.push(message));
+  try {
+    const f = jit((text: number) => `${text}!`, { fallback: true });
+    assertEquals([f(1), f(2)], ["1!", "2!"]);
+    assertEquals(warnings.length, 1);
+    assertEquals(
+      warnings[0]!.includes("strings are not compiled") &&
+        warnings[0]!.endsWith("it runs as JavaScript"),
+      true,
+    );
+    const g = jit((n: number) => n + 1, { fallback: true });
+    assertEquals([g(1), warnings.length], [2, 1]);
+  } finally {
+    onWarning(null);
+  }
+});
