@@ -79,6 +79,15 @@ const TILE = 8;
 /** Fewer elements than this are not worth a block of their own. */
 const LEAST_BLOCK = 2048;
 
+/** Instructions of a turn that reads as much as it can in one place. */
+const LONG_PIECE = 128;
+
+/** Copies of a body at most. */
+const MOST_UNROLLED = 32;
+
+/** Pieces that are left for threads to share, at least. */
+const FEW_ITEMS = 8;
+
 /** Instructions that one nanosecond runs. */
 const INSTRUCTIONS_PER_NS = 4;
 
@@ -114,7 +123,7 @@ export function planLoop(
       : chooseItems(others));
   const serial = others.filter((axis) => !items.includes(axis));
   const cols = kernel.cols.filter((axis) => axis !== vector);
-  const most = vector ? chooseUnroll(kernel, needed, vector) : 1;
+  const most = vector ? chooseUnroll(kernel, needed, vector, vectorInCols) : 1;
   const unroll = inner.length > 0 ? Math.min(most, TILE / 4) : most;
 
   const axisDepth = new Map<Axis, number>();
@@ -231,13 +240,23 @@ function chooseUnroll(
   kernel: LoopKernel,
   needed: readonly boolean[],
   vector: Axis,
+  vectorInCols: boolean,
 ): number {
   const vectors = Math.ceil(vector.extent / 4);
   const size = kernel.values.reduce(
     (sum, value, id) => sum + (needed[id] ? sizeOfCode(value, vector) : 0),
     0,
   );
-  const most = size <= 24 ? 4 : size <= 60 ? 2 : 1;
+  // Down the columns each turn is at another place: it takes a long piece.
+  const isDown = kernel.cols.length > 0 && !vectorInCols;
+  const rows = kernel.rows.reduce((count, axis) => count * axis.extent, 1);
+  const piece = Math.min(
+    LONG_PIECE / size,
+    MOST_UNROLLED,
+    rows / 4 / FEW_ITEMS,
+  );
+  const usual = size <= 24 ? 4 : size <= 60 ? 2 : 1;
+  const most = isDown ? Math.max(usual, Math.floor(piece)) : usual;
   return Math.min(most, vectors);
 }
 
