@@ -36,6 +36,8 @@ export interface ChunkMessage {
   /** Items are lists of arguments. */
   readonly spread: boolean;
   readonly items: Packed;
+  /** Nobody wants the results. */
+  readonly silent?: boolean;
 }
 
 /** Messages to a worker. */

@@ -127,7 +127,7 @@ class ChunkRunner {
   }
 
   async #runItems(
-    { id, spread, items }: ChunkMessage,
+    { id, spread, items, silent }: ChunkMessage,
     f: AnyFunction,
   ): Promise<ChunkDone> {
     const board = this.#board;
@@ -150,7 +150,7 @@ class ChunkRunner {
           asynchronous = true;
           result = await result;
         }
-        this.#values.push(result);
+        this.#values.push(silent ? undefined : result);
       } catch (error) {
         this.#flush();
         this.#send({ type: "error", id, error: toWire(error) }, []);

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Buffer } from "node:buffer";
+import { constants } from "node:os";
 import { fromFrame, splitFrames, toFrame } from "./_frames.ts";
 import type { HostEnd, StartHost } from "./_host.ts";
 import type { FromWorker } from "./_messages.ts";
@@ -43,7 +44,7 @@ export function subprocesses(options: SubprocessOptions): StartHost {
     child.on("close", (code, signal) => {
       resolve({
         how: reason(code, signal, lastWords),
-        exitCode: code ?? 1,
+        exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0),
       });
     });
     return {

@@ -22,7 +22,9 @@ export * from "./async_result.ts";
 export * from "./delayed.ts";
 export * from "./executor.ts";
 export * from "./moved.ts";
+export * from "./parallel.ts";
 export * from "./pool.ts";
+export * from "./process.ts";
 export { remote, remoteModule } from "./remote.ts";
 export type {
   RemoteFunction,

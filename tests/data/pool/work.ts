@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { moved, Pool, remote } from "@heddle/data/pool";
+import { delayed, moved, parallel, Pool, remote } from "@heddle/data/pool";
 
 export const square = remote(import.meta, function square(x: number) {
   return x * x;
@@ -216,3 +216,14 @@ export const prints = remote(import.meta, function prints(text: string) {
 export const readEnv = remote(import.meta, function readEnv(name: string) {
   return Deno.env.get(name);
 });
+
+/** The sum of 0 to `n - 1`, each term a call of its own. */
+export const nestedSum = remote(
+  import.meta,
+  async function nestedSum(n: number): Promise<number> {
+    const terms = await parallel()(
+      Array.from({ length: n }, (_, i) => delayed(add)(i, 0)),
+    );
+    return terms.reduce((sum, term) => sum + term, 0);
+  },
+);
