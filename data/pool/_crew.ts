@@ -26,6 +26,7 @@ import type {
 import { pack } from "./_pack.ts";
 import { hasMovedParts } from "./moved.ts";
 import { makeLoop, runHere } from "./_run_here.ts";
+import { revive } from "./shared/_revive.ts";
 import { fromWire, notSendable, summary, toWire } from "./_wire_error.ts";
 import type { PoolStatistics } from "./statistics.ts";
 import { TaskError } from "./task_error.ts";
@@ -440,7 +441,7 @@ export class Crew {
       return Promise.resolve(then.promise).then(
         (value) => {
           this.#totals.itemsInCaller++;
-          job.results(position, [structuredClone(value)]);
+          job.results(position, [revive(structuredClone(value))]);
         },
       ).catch((error) => this.#fail(job, position, fromWire(toWire(error))));
     }
@@ -538,7 +539,7 @@ export class Crew {
   ): void {
     const { job, start } = sent.chunk;
     const began = performance.now();
-    job.results(start + sent.reported, values);
+    job.results(start + sent.reported, revive(values));
     sent.shipMs += performance.now() - began;
     sent.reported += values.length;
     place.statistics.items += values.length;

@@ -7,6 +7,7 @@
 import { trapExit } from "./_exit_trap.ts";
 import type { Chunk } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
+import { revive } from "./shared/_revive.ts";
 import { notSendable } from "./_wire_error.ts";
 import { movedParts } from "./moved.ts";
 
@@ -135,7 +136,7 @@ function clone(what: string, value: unknown, spread: boolean): unknown {
   if (typeof value === "string" || value === undefined) return value;
   try {
     const transfer = movedParts([value], 0, 1, spread);
-    return structuredClone(value, { transfer });
+    return revive(structuredClone(value, { transfer }));
   } catch (cause) {
     throw notSendable(what, cause);
   }

@@ -26,6 +26,7 @@ import type {
   ToWorker,
 } from "./_messages.ts";
 import { pack } from "./_pack.ts";
+import { revive } from "./shared/_revive.ts";
 import { notSendable, toWire, type WireError } from "./_wire_error.ts";
 import { enterWorker } from "./_worker_scope.ts";
 
@@ -83,7 +84,9 @@ class ChunkRunner {
     if (initializer) {
       const { moduleUrl, exportName, args } = initializer;
       try {
-        await (await this.#find(moduleUrl, exportName))(...args);
+        await (await this.#find(moduleUrl, exportName))(
+          ...revive(args),
+        );
       } catch (error) {
         this.#send(
           { type: "unusable", id: undefined, error: toWire(error) },
@@ -144,7 +147,7 @@ class ChunkRunner {
         board[POSITION] = at;
       }
       try {
-        const item = items[at];
+        const item = revive(items[at]);
         let result = spread ? f(...item as unknown[]) : f(item);
         if (isPromise(result)) {
           asynchronous = true;

@@ -33,4 +33,16 @@ export type {
 } from "./remote.ts";
 export * from "./statistics.ts";
 export * from "./task_error.ts";
+export type { SharedClone, SharedHandle } from "./shared/_handle.ts";
+export * from "./shared/abandoned_lock_error.ts";
+export * from "./shared/barrier.ts";
+export * from "./shared/broken_barrier_error.ts";
+export * from "./shared/held.ts";
+export * from "./shared/lock.ts";
+export * from "./shared/rlock.ts";
+export * from "./shared/semaphore.ts";
+export * from "./shared/shared_array.ts";
+export * from "./shared/shared_event.ts";
+export * from "./shared/shared_value.ts";
+export * from "./shared/wait_options.ts";
 export * from "./worker_died_error.ts";
