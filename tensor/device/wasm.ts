@@ -157,6 +157,7 @@ class WasmBackend implements Backend {
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
   readonly #pool: ThreadPool;
+  readonly #libraries: Map<Uint8Array, Program> = new Map();
   readonly #byKernel = new WeakMap<Kernel, WasmExecutable>();
   readonly #byKey = new Map<string, WeakRef<WasmExecutable>>();
   readonly #recordings = new WeakSet<Recording>();
@@ -429,7 +430,11 @@ class WasmBackend implements Backend {
     const generated = generate(kernel, this.#target, {
       contract: this.#contract,
     });
-    const program = this.#pool.load(generated.bytes);
+    const { library } = generated;
+    const program = this.#pool.load(
+      generated.bytes,
+      library && this.#library(library),
+    );
     const sequence = this.#pool.sequence(
       generated.stages.map(({ name, items, grain }) => ({
         program,
@@ -454,6 +459,16 @@ class WasmBackend implements Backend {
     this.#byKey.set(key, new WeakRef(executable));
     this.#unused.register(executable, { key, program, sequence });
     return executable;
+  }
+
+  /** The program of a module that others import; it stays loaded. */
+  #library(bytes: Uint8Array<ArrayBuffer>): Program {
+    let program = this.#libraries.get(bytes);
+    if (program === undefined) {
+      program = this.#pool.load(bytes);
+      this.#libraries.set(bytes, program);
+    }
+    return program;
   }
 
   #unload({ key, program, sequence }: Loaded): void {

@@ -59,6 +59,9 @@ export interface MemoryImport {
   readonly maximum: number;
 }
 
+/** What a binary module begins with: its name, and version 1. */
+const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
 function unsigned(out: Code, value: number): void {
   value >>>= 0;
   while (value >= 0x80) {
@@ -66,6 +69,16 @@ function unsigned(out: Code, value: number): void {
     value >>>= 7;
   }
   out.push(value);
+}
+
+function numberBytes(value: number): number[] {
+  const bytes: number[] = [];
+  unsigned(bytes, value);
+  return bytes;
+}
+
+function lengthOf(parts: readonly (readonly number[])[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function signed(out: Code, value: bigint): void {
@@ -485,40 +498,32 @@ export class ModuleBuilder {
 
   /** The module's binary form. */
   finish(): Uint8Array<ArrayBuffer> {
-    const out: number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-    const section = (id: number, entries: readonly (readonly number[])[]) => {
-      if (entries.length === 0) return;
-      const count: number[] = [];
-      unsigned(count, entries.length);
-      let size = count.length;
-      for (const entry of entries) size += entry.length;
-      out.push(id);
-      unsigned(out, size);
-      for (const byte of count) out.push(byte);
-      for (const entry of entries) {
-        for (const byte of entry) out.push(byte);
-      }
+    const parts: (readonly number[])[] = [HEADER];
+    const section = (
+      id: number,
+      count: number,
+      entries: readonly (readonly number[])[],
+    ) => {
+      if (count === 0) return;
+      const counted = [numberBytes(count), ...entries];
+      parts.push([id], numberBytes(lengthOf(counted)), ...counted);
     };
-    section(1, this.#types);
-    section(2, this.#imports);
-    section(
-      3,
-      this.#functions.map((type) => {
-        const entry: number[] = [];
-        unsigned(entry, type);
-        return entry;
-      }),
-    );
-    section(7, this.#exports);
+    section(1, this.#types.length, this.#types);
+    section(2, this.#imports.length, this.#imports);
+    section(3, this.#functions.length, this.#functions.map(numberBytes));
+    section(7, this.#exports.length, this.#exports);
     section(
       10,
-      this.#bodies.map((body) => {
-        const size: number[] = [];
-        unsigned(size, body.length);
-        return size.concat(body);
-      }),
+      this.#bodies.length,
+      this.#bodies.flatMap((body) => [numberBytes(body.length), body]),
     );
-    return new Uint8Array(out);
+    const out = new Uint8Array(lengthOf(parts));
+    let at = 0;
+    for (const part of parts) {
+      out.set(part, at);
+      at += part.length;
+    }
+    return out;
   }
 
   #typeId(params: readonly WasmType[], results: readonly WasmType[]): number {

@@ -68,11 +68,16 @@ export function contiguousShare(index: Index, side: Side): number {
 const shares = new WeakMap<Side, WeakMap<Index, number>>();
 
 function measureShare(index: Index, side: Side): number {
-  const own = new Set(side.axes);
-  const terms = index.terms.filter(({ atom }) => dependsOn(atom, own));
-  const part = { ...index, terms, constant: 0 };
   const quads = Math.floor(side.extent / 4);
   if (quads === 0) return 0;
+  const own = new Set(side.axes);
+  const terms = index.terms.filter(({ atom }) => dependsOn(atom, own));
+  if (terms.every(({ atom }) => !isDivision(atom))) {
+    const run = contiguousRun(index, side);
+    if (run === 1) return 0;
+    if (run === side.extent || run % 4 === 0) return 1;
+  }
+  const part = { ...index, terms, constant: 0 };
   const at = (lane: number) => {
     const position = new Map<Axis, number>();
     for (const axis of side.axes.toReversed()) {

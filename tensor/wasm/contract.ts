@@ -26,6 +26,7 @@ import {
   emitRowStage,
 } from "./contract_stages.ts";
 import type { Target } from "./math.ts";
+import { tileLibrary } from "./tile_library.ts";
 
 export type { ContractStage } from "./contract_stages.ts";
 
@@ -44,6 +45,8 @@ export interface ContractPlan {
   readonly sharedScratchBytes: number;
   /** Bytes for each thread: a multiple of 64. */
   readonly threadScratchBytes: number;
+  /** The module whose functions this one imports. */
+  readonly library: Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -78,5 +81,6 @@ export function emitContract(
     stages,
     sharedScratchBytes: code.geometry.shared.bytes,
     threadScratchBytes: code.geometry.own.bytes,
+    library: tileLibrary(target),
   };
 }

@@ -20,7 +20,7 @@ import { emitPackPanels, emitPackRows } from "./contract_pack.ts";
 import { Helpers } from "./helpers.ts";
 import { LaneTable } from "./lane_table.ts";
 import type { Target } from "./math.ts";
-import { emitMicrokernel } from "./microkernel.ts";
+import { importTile } from "./tile_library.ts";
 
 /** Counts and places. */
 export interface Geometry {
@@ -126,6 +126,7 @@ export function contractCode(
   const laneTable = new LaneTable(lanes.side, blockPanels * 4 * tileQuads);
   const columnTable = new LaneTable(columns, blockColumns);
   const thread = module.importFunction("env", "thread", [], ["i32"]);
+  const multiply = importTile(module, { rows: tileRows, quads: tileQuads });
   const helpers = new Helpers(module, target);
   const source = ({ value, along }: Operand, table: LaneTable) => ({
     kernel,
@@ -151,7 +152,7 @@ export function contractCode(
     direct: layout.direct
       ? emitDirect(module, helpers, laneSource, tile)
       : undefined,
-    multiply: emitMicrokernel(module, tile, target),
+    multiply,
     epilogue: emitEpilogue(
       module,
       helpers,

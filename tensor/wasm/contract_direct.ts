@@ -17,6 +17,7 @@ import type { Helpers } from "./helpers.ts";
 import {
   emitLoadSums,
   emitMultiplyAdd,
+  emitRowPointers,
   emitStoreSums,
   type Tile,
 } from "./microkernel.ts";
@@ -30,7 +31,7 @@ export function emitDirect(
   module: ModuleBuilder,
   helpers: Helpers,
   source: OperandSource,
-  tile: Tile,
+  tile: Tile & { readonly rowBytes: number },
 ): Callable {
   const params = ["i32", "i32", "i32", "i32", "i32", "i32", "i32"] as const;
   return module.function(undefined, params, [], (f) => {
@@ -39,18 +40,22 @@ export function emitDirect(
     const { target } = helpers;
     const code = operandCode(f, helpers, source, frame, lanes, columns);
     const sums = emitLoadSums(f, tile, out, accumulate);
+    const pointers = emitRowPointers(f, tile.rows, rows, () => {
+      f.i32(tile.rowBytes);
+    });
     const repeated = f.local("v128");
     const multiply = (column: number, quad: number, vector: Local) => {
       for (let row = 0; row < tile.rows; row++) {
-        f.get(rows);
-        f.memory("v128.load32_splat", row * tile.rowBytes + 4 * column);
+        f.get(pointers[row]!).memory("v128.load32_splat", 4 * column);
         f.set(repeated);
         const sum = sums[row * tile.quads + quad]!;
         emitMultiplyAdd(f, target, repeated, vector, sum);
       }
     };
     const advance = (count: number) => {
-      f.get(rows).i32(4 * count).op("i32.add").set(rows);
+      for (const pointer of pointers) {
+        f.get(pointer).i32(4 * count).op("i32.add").set(pointer);
+      }
     };
     const byColumn = (contiguous: boolean) => {
       const place = { contiguous, interior: true };
@@ -67,8 +72,7 @@ export function emitDirect(
           held[quad] = vector;
           if (quad < tile.quads - 1) return;
           for (let row = 0; row < tile.rows; row++) {
-            f.get(rows);
-            f.memory("v128.load32_splat", row * tile.rowBytes + 4 * column);
+            f.get(pointers[row]!).memory("v128.load32_splat", 4 * column);
             f.set(repeated);
             held.forEach((other, i) => {
               const sum = sums[row * tile.quads + i]!;

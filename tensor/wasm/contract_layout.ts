@@ -9,6 +9,7 @@ import type { LoopKernel, ValueId } from "../kernel/kernel.ts";
 import { isElementStore, levelsOf } from "../kernel/kernel.ts";
 import { type Side, sideOf } from "./lane_table.ts";
 import { contiguity, contiguousShare, loadsOf } from "./contiguity.ts";
+import { TILES } from "./tile_library.ts";
 
 /** One operand of the product. */
 export interface Operand {
@@ -56,16 +57,6 @@ export interface Layout {
   /** Whether panels are not packed where they can be read as they are. */
   readonly direct: boolean;
 }
-
-/** Tiles that keep the multipliers busy, and what a column costs in cycles. */
-const TILES = [
-  { rows: 6, quads: 2, cycles: 6.5 },
-  { rows: 5, quads: 2, cycles: 5.9 },
-  { rows: 4, quads: 2, cycles: 4.8 },
-  { rows: 3, quads: 3, cycles: 5 },
-  { rows: 2, quads: 4, cycles: 5.1 },
-  { rows: 1, quads: 8, cycles: 6.9 },
-] as const;
 
 /** Tiles in which loads from where they are cost less than packing. */
 const DIRECT_TILES = 6;

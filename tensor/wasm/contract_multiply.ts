@@ -287,7 +287,8 @@ class MultiplyCode {
       // Later passes add to what is there.
       if (layout.passes === 1) f.i32(0);
       else f.get(this.#pass).get(this.#firstPass).op("i32.sub");
-      f.call(panelAt ? calls.multiply : calls.direct!);
+      if (panelAt) f.i32(geometry.rowBytes).call(calls.multiply);
+      else f.call(calls.direct!);
       f.get(rows).i32(tileRows * geometry.rowBytes).op("i32.add").set(rows);
       f.get(tile).i32(16 * tileQuads * tileRows).op("i32.add").set(tile);
     });

@@ -7,9 +7,10 @@
 import type { AttentionGradientKernel } from "../kernel/attention.ts";
 import type { Kernel, LoopKernel } from "../kernel/kernel.ts";
 import { normalize } from "../kernel/normalize.ts";
-import { ModuleBuilder } from "./assembler.ts";
+import type { ModuleBuilder } from "./assembler.ts";
 import { emitAttentionGradient } from "./attention_gradient.ts";
 import { emitAttention } from "./attention_kernel.ts";
+import { beginModule } from "./begin_module.ts";
 import { emitContract } from "./contract.ts";
 import { Helpers } from "./helpers.ts";
 import type { KernelFunction } from "./kernel_function.ts";
@@ -20,6 +21,8 @@ import { emitScan } from "./scan_kernel.ts";
 import { emitScatter } from "./scatter_kernel.ts";
 import { emitSort } from "./sort_kernel.ts";
 import { unrollColumns } from "./unroll_columns.ts";
+
+export { MAX_PAGES } from "./begin_module.ts";
 
 /** A function `(frame, start, end)` of a module, and how it is split. */
 export interface Stage {
@@ -42,6 +45,8 @@ export interface Stage {
 export interface Generated {
   /** The module's binary form. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** A module whose functions it imports: one and the same for many. */
+  readonly library?: Uint8Array<ArrayBuffer>;
   /** What to run. */
   readonly stages: readonly Stage[];
   /** Bytes that all threads use together. */
@@ -58,9 +63,6 @@ export interface GenerateOptions {
    */
   readonly contract?: boolean;
 }
-
-/** Pages of 64 KiB that a memory can have. */
-export const MAX_PAGES = 65536;
 
 /** Less work than this is not worth another thread. */
 const GRAIN_NS = 5000;
@@ -96,16 +98,6 @@ export function generate(
     sharedScratchBytes: 0,
     threadScratchBytes,
   };
-}
-
-function beginModule(target: Target): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.importMemory({
-    shared: target.sharedMemory,
-    initial: 1,
-    maximum: MAX_PAGES,
-  });
-  return module;
 }
 
 function emitFunction(

@@ -24,8 +24,11 @@ export interface Tile {
   readonly rows: number;
   /** Vectors of four of the other. */
   readonly quads: number;
-  /** Bytes between the rows of the first operand. */
-  readonly rowBytes: number;
+  /**
+   * Bytes between the rows of the first operand.
+   * @default what the function is told
+   */
+  readonly rowBytes?: number;
   /**
    * Bytes between the columns of the first operand.
    * @default 4
@@ -46,20 +49,34 @@ export interface Tile {
 /** Columns that one turn of the loop does. */
 const UNROLL = 4;
 
+/** Parameters of a microkernel that is told the bytes between rows. */
+export const MICROKERNEL_PARAMS = [
+  "i32",
+  "i32",
+  "i32",
+  "i32",
+  "i32",
+  "i32",
+] as const;
+
 /**
- * Adds the function `(rows, panel, columns, tile, accumulate)`.
+ * Adds the function `(rows, panel, columns, tile, accumulate)`, and `rowBytes`
+ * where the tile does not say it.
  *
  * `rows` and `panel` are addresses of the operands; in the panel the lanes of a
  * column are neighbours. The result goes to `tile`, row after row, lanes
  * neighbours; if `accumulate` is not 0, what is there is added.
+ *
+ * @param name Its export name; undefined keeps it inside.
  */
 export function emitMicrokernel(
   module: ModuleBuilder,
   tile: Tile,
   target: Target,
+  name?: string,
 ): Callable {
-  const params = ["i32", "i32", "i32", "i32", "i32"] as const;
-  return module.function(undefined, params, [], (f) => {
+  const params = MICROKERNEL_PARAMS.slice(tile.rowBytes === undefined ? 0 : 1);
+  return module.function(name, params, [], (f) => {
     emitBody(f, tile, target);
   });
 }
@@ -115,15 +132,19 @@ export function emitMultiplyAdd(
 }
 
 function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
-  const [rows, panel, columns, out, accumulate] = f.params as [
+  const [rows, panel, columns, out, accumulate, rowBytes] = f.params as [
     Local,
     Local,
     Local,
     Local,
     Local,
+    Local | undefined,
   ];
   const sums = emitLoadSums(f, tile, out, accumulate);
-  const pointers = emitRowPointers(f, tile, rows);
+  const pointers = emitRowPointers(f, tile.rows, rows, () => {
+    if (rowBytes) f.get(rowBytes);
+    else f.i32(tile.rowBytes!);
+  });
   const turns = f.local("i32");
   const { stepBytes = 4, columnBytes = 16 * tile.quads } = tile;
 
@@ -174,18 +195,26 @@ function emitBody(f: FunctionBuilder, tile: Tile, target: Target): void {
  */
 export function emitRowPointers(
   f: FunctionBuilder,
-  tile: Tile,
+  count: number,
   rows: Local,
+  pushRowBytes: () => void,
 ): Local[] {
-  return Array.from({ length: tile.rows }, (_, row) => {
+  let last = rows;
+  return Array.from({ length: count }, () => {
     const pointer = f.local("i32");
-    f.get(rows).i32(row * tile.rowBytes).op("i32.add").set(pointer);
+    f.get(last);
+    if (last !== rows) {
+      pushRowBytes();
+      f.op("i32.add");
+    }
+    f.set(pointer);
+    last = pointer;
     return pointer;
   });
 }
 
 /** Adds the products of one column to the sums; the shorter side is held. */
-export function emitColumn(
+function emitColumn(
   f: FunctionBuilder,
   { rows, quads }: Tile,
   target: Target,

@@ -19,6 +19,8 @@ export interface Program {
   readonly order: ReadonlyMap<string, number>;
   /** Its binary form. */
   readonly bytes: Uint8Array;
+  /** The program whose functions it imports. */
+  readonly library: Program | undefined;
 }
 
 /** One stage of a sequence. */

@@ -129,12 +129,20 @@ export class ThreadPool {
     return 1 + this.#up;
   }
 
-  /** Compiles a module for the calling thread; the others get it when needed. */
-  load(bytes: Uint8Array<ArrayBuffer>): Program {
+  /**
+   * Compiles a module for the calling thread; the others get it when needed.
+   *
+   * @param library The program whose functions it imports, by their names.
+   */
+  load(bytes: Uint8Array<ArrayBuffer>, library?: Program): Program {
     this.#checkOpen();
     const module = new WebAssembly.Module(bytes);
     const { exports } = new WebAssembly.Instance(module, {
-      env: { memory: this.#memory, thread: () => 0 },
+      env: {
+        ...Object.fromEntries(library?.stages ?? []),
+        memory: this.#memory,
+        thread: () => 0,
+      },
       Math: Math as unknown as WebAssembly.ModuleImports,
     });
     const stages = new Map<string, Stage>();
@@ -145,7 +153,7 @@ export class ThreadPool {
     });
     const id = this.#nextId++;
     this.#held.set(id, 0);
-    return { id, stages, order, bytes };
+    return { id, stages, order, bytes, library };
   }
 
   /** Makes stages of programs of this pool ready to run, any number of times. */
@@ -296,10 +304,17 @@ export class ThreadPool {
     for (const { from, chunk } of sequence.groups) {
       if (chunk === 0) continue;
       const { program } = sequence.steps[from]!;
-      this.#mail(COMMAND.loadProgram, program.id, program.bytes);
+      if (program.library) this.#sendProgram(program.library);
+      this.#sendProgram(program);
     }
     const bytes = new Uint8Array(sequence.words().buffer);
     this.#mail(COMMAND.loadSequence, sequence.id, bytes);
+  }
+
+  #sendProgram({ id, bytes, library }: Program): void {
+    if (this.#held.get(id) === this.#up) return;
+    this.#control[CONTROL.library] = library?.id ?? 0;
+    this.#mail(COMMAND.loadProgram, id, bytes);
   }
 
   /** Gives bytes to the workers that lack them, a mailbox at a time. */

@@ -29,6 +29,8 @@ export const CONTROL = {
   totalBytes: 8,
   partOffset: 9,
   partBytes: 10,
+  /** The program whose functions it imports, or 0. */
+  library: 11,
   /** The next ticket: one for each chunk of each stage, in their order. */
   ticket: 16,
   /** Chunks that are done, counted like tickets. */
@@ -105,7 +107,10 @@ export function serve(start: WorkerStart): void {
   const { memory, thread, spins, words, commands, stageWords } = start;
   const control = new Int32Array(start.control);
   const mailbox = new Uint8Array(start.control, start.mailboxOffset);
-  const programs = new Map<number, StageFunction[]>();
+  const programs = new Map<
+    number,
+    { exports: WebAssembly.Exports; stages: StageFunction[] }
+  >();
   const sequences = new Map<number, SharedStage[]>();
   const pause = (Atomics as { pause?: () => void }).pause ?? (() => {});
   const { turn, ticket, done } = words;
@@ -207,13 +212,14 @@ export function serve(start: WorkerStart): void {
   const loadProgram = (id: number) => {
     if (!load()) return;
     const module = new WebAssembly.Module(bytes);
-    const instance = new WebAssembly.Instance(module, {
-      env: { memory, thread: () => thread },
+    const library = programs.get(control[words.library]!)?.exports;
+    const { exports } = new WebAssembly.Instance(module, {
+      env: { ...library, memory, thread: () => thread },
       Math: Math as unknown as WebAssembly.ModuleImports,
     });
     const stages = WebAssembly.Module.exports(module)
-      .map(({ name }) => instance.exports[name] as StageFunction);
-    programs.set(id, stages);
+      .map(({ name }) => exports[name] as StageFunction);
+    programs.set(id, { exports, stages });
   };
   const loadSequence = (id: number) => {
     if (!load()) return;
@@ -221,7 +227,7 @@ export function serve(start: WorkerStart): void {
     const stages: SharedStage[] = [];
     for (let i = 0; i < list.length; i += stageWords) {
       stages.push({
-        call: programs.get(list[i]!)![list[i + 1]!]!,
+        call: programs.get(list[i]!)!.stages[list[i + 1]!]!,
         frame: list[i + 2]!,
         items: list[i + 3]!,
         chunk: list[i + 4]!,

@@ -52,7 +52,7 @@ export class ContractRunner {
     if (!plan) throw new Error(`${kernel.name}: not emitted`);
     this.plan = plan;
     this.#pool = pool;
-    const program = pool.load(module.finish());
+    const program = pool.load(module.finish(), pool.load(plan.library));
     this.#sequence = pool.sequence(
       plan.stages.map(({ name, items, grain }) => ({
         program,

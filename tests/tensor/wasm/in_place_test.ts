@@ -41,7 +41,10 @@ function run(
 ): HostBuffer[] {
   const target = { relaxedSimd: true, sharedMemory: true };
   const made = generate(kernel, target);
-  const program = pool.load(made.bytes);
+  const program = pool.load(
+    made.bytes,
+    made.library && pool.load(made.library),
+  );
   const sequence = pool.sequence(made.stages.map(({ name, items }) => ({
     program,
     stage: name,

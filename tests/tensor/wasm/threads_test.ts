@@ -119,6 +119,32 @@ for (const [items, grain] of [[1, 1], [7, 3], [100, 1], [1000, 64]] as const) {
   });
 }
 
+Deno.test("ThreadPool gives a program the functions of another, on all threads", async () => {
+  const memory = sharedMemory();
+  const pool = new ThreadPool(memory, { threads: 3 });
+  await pool.start();
+  const library = pool.load(markModule());
+  const params = ["i32", "i32", "i32"] as const;
+  const words = new Int32Array(memory.buffer);
+  // Two programs of one library: the workers have it when the second comes.
+  for (const offset of [0, 128]) {
+    const module = new ModuleBuilder();
+    module.importMemory({ shared: true, initial: 1, maximum: 16 });
+    const mark = module.importFunction("env", "mark", params, []);
+    module.function("further", params, [], (f) => {
+      const [frame, start, end] = f.params as [Local, Local, Local];
+      f.get(frame).i32(4 * offset).op("i32.add");
+      f.get(start).get(end).call(mark);
+    });
+    const program = pool.load(module.finish(), library);
+    const sequence = pool.sequence([step(program, "further", 100, 1)]);
+    for (let round = 1; round <= 20; round++) pool.run(sequence, 0);
+    const marks = words.subarray(offset, offset + 100);
+    assert(marks.every((count) => count === 20));
+  }
+  pool.close();
+});
+
 Deno.test("ThreadPool reports a worker that traps and goes on", async () => {
   const memory = sharedMemory();
   const pool = new ThreadPool(memory, { threads: 2 });
