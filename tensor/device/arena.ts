@@ -69,7 +69,10 @@ class StateArena {
     }
     if (present.some((home) => home !== undefined)) return undefined;
     const made = new StateArena(device, plan);
-    storages.forEach((storage, at) => made.#admit(storage, at));
+    storages.forEach((storage, at) => {
+      // What several show, zeros say, has no one place.
+      if (!storage.isShared) made.#admit(storage, at);
+    });
     return made;
   }
 

@@ -392,6 +392,13 @@ export class WebgpuBackend implements Backend {
     this.#failures.check("copy");
     if (from === to || byteLength === 0) return;
     const [source, target] = [ownBlock(from), ownBlock(to)];
+    if (source.gpu === target.gpu) {
+      // A GPU does not copy from one part of a buffer to another.
+      const between = this.allocate(byteLength);
+      this.copy(from, between, byteLength);
+      this.copy(between, to, byteLength);
+      return this.free(between);
+    }
     this.#recorder.copy(source, target, byteLength + 3 & ~3);
     target.lastUse = this.#recorder.submission;
   }

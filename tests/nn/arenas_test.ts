@@ -240,6 +240,27 @@ arenaTest("compile() in arenas sees values from outside", async (device) => {
   await assertSame(await run(), await plainly(run, device));
 });
 
+arenaTest("compile() in arenas copies from one to another", async (device) => {
+  const run = async () => {
+    manualSeed(5);
+    const layers = [new Linear(6, 6), new Linear(6, 6), new Linear(6, 6)];
+    const model = new Sequential(...layers);
+    // Nobody has computed the averages: they show the same zeros.
+    const optimizer = adam(model.parameters());
+    const step = stepOf(model, optimizer);
+    await step(inputs(0)).data();
+    const [first, second, third] = layers.map(({ weight }) => weight);
+    first!.assign(second!);
+    second!.assign(third!.add(0));
+    await step(inputs(1)).data();
+    first!.assign(third!);
+    third!.assign(second!);
+    await step(inputs(2)).data();
+    return { model, optimizer, step };
+  };
+  await assertSame(await run(), await plainly(run, device));
+});
+
 arenaTest("compile() shares arenas between shapes", async (device) => {
   const run = async () => {
     const trained = network(adam);
