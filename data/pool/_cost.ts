@@ -16,7 +16,7 @@ const FEW = 16;
 const GROWTH = 16;
 
 /** What the items of a function cost, as measured. */
-export class Cost {
+class Cost {
   /** To run one in a worker, and in the calling thread. */
   readonly #worker: Estimate = new Estimate();
   readonly #caller: Estimate = new Estimate();
@@ -92,6 +92,19 @@ export class Cost {
       this.#ship.ms ?? 0,
     );
     return expected * here <= ROUND_TRIP_MS + expected * there;
+  }
+}
+
+/** The costs of all functions of a pool. */
+export class Costs {
+  readonly #costs: Map<string, Cost> = new Map();
+
+  /** Those of the function of a job. */
+  of({ f }: Job): Cost {
+    const key = `${f.moduleUrl} ${f.exportName}`;
+    let cost = this.#costs.get(key);
+    if (!cost) this.#costs.set(key, cost = new Cost());
+    return cost;
   }
 }
 

@@ -74,7 +74,7 @@ class ChunkRunner {
   receive(message: ToWorker): void {
     this.#turn = this.#turn.then(() =>
       message.type === "start" ? this.#start(message) : this.#run(message)
-    );
+    ).catch((error) => this.#fail("a failure of its own", error));
   }
 
   async #start({ initializer, board, sendEach }: StartMessage): Promise<void> {

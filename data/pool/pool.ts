@@ -57,7 +57,7 @@ export interface WorkerPoolOptions {
    * Workers that had nothing to do for so long end, and start again when there
    * is work: a forgotten pool does not keep the program from ending. The
    * initializer runs again.
-   * @default 10_000
+   * @default 5000
    */
   readonly idleMs?: number;
 }
@@ -109,7 +109,7 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       isolation = "thread",
       permissions = [],
       v8Flags = [],
-      idleMs = 10_000,
+      idleMs = 5000,
     } = options;
     const importing = workerScope()?.importing;
     if (importing !== undefined) {

@@ -49,12 +49,11 @@ export const wait = remote(import.meta, async function wait(ms: number) {
   return ms;
 });
 
-/** Gives its turn as soon as it has come. */
-export const takeTurn = remote(
+/** Gives its turn once that has come. */
+export const awaitTurn = remote(
   import.meta,
-  async function takeTurn([words, turn]: [Int32Array, number]) {
+  async function awaitTurn([words, turn]: [Int32Array, number]) {
     while (Atomics.load(words, 0) !== turn) await wait(1);
-    Atomics.add(words, 0, 1);
     return turn;
   },
 );
