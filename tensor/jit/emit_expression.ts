@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Local, PlainOp } from "../wasm/assembler.ts";
+import type { Label, Local, PlainOp } from "../wasm/assembler.ts";
 import { emitLoad } from "./emit_memory.ts";
 import type { FunctionEmitter } from "./emit_wasm.ts";
 import {
@@ -540,6 +540,37 @@ export function emitBool(e: FunctionEmitter, x: Expression): FunctionEmitter {
   }
 }
 
+/** Jumps if a condition is `sense`; parts of it that are costly each jump. */
+export function emitBranch(
+  e: FunctionEmitter,
+  x: Expression,
+  label: Label,
+  sense: boolean,
+): void {
+  const { f } = e;
+  if (isApply(x) && x.op === "not") {
+    emitBranch(e, x.args[0]!, label, !sense);
+    return;
+  }
+  if (isApply(x) && (x.op === "and" || x.op === "or") && cost(x.args[1]!) > 8) {
+    const [a, b] = x.args as [Expression, Expression];
+    const decides = x.op === "or"; // what the first part alone can say
+    if (sense === decides) {
+      emitBranch(e, a, label, sense);
+      e.checked.inside(() => emitBranch(e, b, label, sense));
+      return;
+    }
+    f.block((otherwise) => {
+      emitBranch(e, a, otherwise, decides);
+      e.checked.inside(() => emitBranch(e, b, label, sense));
+    });
+    return;
+  }
+  emitBool(e, x);
+  if (!sense) f.op("i32.eqz");
+  f.brIf(label);
+}
+
 function emitCompare(
   e: FunctionEmitter,
   op: keyof typeof COMPARE,
@@ -607,5 +638,6 @@ function emitSelect(
     return;
   }
   emitBool(e, test);
-  f.if(() => arm(yes), () => arm(no), type);
+  const inside = (x: Expression) => () => e.checked.inside(() => arm(x));
+  f.if(inside(yes), inside(no), type);
 }

@@ -14,55 +14,22 @@ import type {
 import { locals } from "../wasm/kernel_function.ts";
 import { FAILURE } from "./emit_memory.ts";
 import {
-  type Expression,
   HOST_FUNCTIONS,
   type HostFunction,
   isApply,
   type ProgramIr,
-  type Statement,
 } from "./ir.ts";
+import { walkExpressions } from "./walk.ts";
 
 /** Functions of the host that a program calls, with how many arguments. */
 function hostCalls({ functions }: ProgramIr): Map<string, number> {
   const found = new Map<string, number>();
-  const expression = (x: Expression): void => {
-    if (x.op === "load") return expression(x.index);
-    if (!isApply(x)) return;
-    x.args.forEach(expression);
-    if (x.op in HOST_FUNCTIONS) {
+  for (const { body } of functions) {
+    walkExpressions(body, (x) => {
+      if (!isApply(x) || !(x.op in HOST_FUNCTIONS)) return;
       found.set(`${x.op}/${x.args.length}`, x.args.length);
-    }
-  };
-  const list = (statements: readonly Statement[]): void =>
-    statements.forEach((s) => {
-      switch (s.op) {
-        case "set":
-        case "return":
-          if (s.to) expression(s.to);
-          break;
-        case "store":
-          expression(s.index);
-          expression(s.to);
-          break;
-        case "if":
-          expression(s.test);
-          list(s.then);
-          list(s.otherwise);
-          break;
-        case "loop":
-          list(s.head);
-          if (s.test) expression(s.test);
-          list(s.body);
-          list(s.update);
-          break;
-        case "block":
-          list(s.body);
-          break;
-        case "call":
-          for (const arg of s.args) if (!("kind" in arg)) expression(arg);
-      }
     });
-  for (const { body } of functions) list(body);
+  }
   return found;
 }
 

@@ -13,7 +13,13 @@ import {
   isLong,
 } from "./emit_expression.ts";
 import type { FunctionEmitter } from "./emit_wasm.ts";
-import type { ArrayElement, ArrayVariable, Expression, Place } from "./ir.ts";
+import {
+  type ArrayElement,
+  type ArrayVariable,
+  type Expression,
+  isApply,
+  type Place,
+} from "./ir.ts";
 import { naturalOf } from "./representation.ts";
 import type { NumberValue } from "./values.ts";
 
@@ -83,6 +89,16 @@ export function isInRange(value: NumberValue, array: ArrayVariable): boolean {
     (value.below?.get(array) ?? 0) < 0;
 }
 
+/** Pushes an index that is in range: what is above 32 bits cancels out. */
+function emitKnown(e: FunctionEmitter, x: Expression): void {
+  if (naturalOf(x) !== "int" && isLong(x) && isApply(x)) {
+    for (const arg of x.args) emitKnown(e, arg);
+    e.f.op(
+      x.op === "add" ? "i32.add" : x.op === "sub" ? "i32.sub" : "i32.mul",
+    );
+  } else emitInt(e, x);
+}
+
 function emitIndex(
   e: FunctionEmitter,
   array: ArrayVariable,
@@ -95,17 +111,19 @@ function emitIndex(
     emitInt(e, index);
     return;
   }
+  if (e.checked.add(array, index)) {
+    emitKnown(e, index);
+    return;
+  }
   const { length } = e.array(array);
   const site = e.module.site(place, array.name);
   const at = f.local("i32");
-  /** Fails if what is pushed is true. */
-  const failIf = (pushIndex: () => void) => {
-    f.if(() => {
+  const failIf = (pushIndex: () => void) =>
+    e.failIf(() => {
       f.i32(site);
       pushIndex();
-      f.get(length).call(e.module.imports.fail).op("unreachable");
+      f.get(length).call(e.module.imports.fail);
     });
-  };
   if (naturalOf(index) === "int") {
     emitInt(e, index);
     f.tee(at).get(length).op("i32.ge_u");

@@ -13,7 +13,8 @@ import {
   type WasmType,
 } from "../wasm/assembler.ts";
 import { MAX_PAGES } from "../wasm/generate.ts";
-import { emitBool, emitValue } from "./emit_expression.ts";
+import { Checked } from "./checked.ts";
+import { emitBranch, emitValue } from "./emit_expression.ts";
 import { emitAddress, emitElement } from "./emit_memory.ts";
 import {
   emitDraw,
@@ -26,6 +27,7 @@ import type {
   ArrayVariable,
   FunctionIr,
   Label,
+  Loop,
   Place,
   ProgramIr,
   RandomVariable,
@@ -33,10 +35,12 @@ import type {
   Variable,
 } from "./ir.ts";
 import {
+  countAccesses,
   hasLoop,
   type Representation,
   representationOf,
 } from "./representation.ts";
+import { assignedIn } from "./walk.ts";
 import type { BooleanValue } from "./values.ts";
 
 /** An array inside a function. */
@@ -49,8 +53,11 @@ export interface ArrayLocals {
 export interface FunctionEmitter {
   readonly f: FunctionBuilder;
   readonly module: ModuleEmitter;
+  readonly checked: Checked;
   variable(variable: Variable): Local;
   array(array: ArrayVariable): ArrayLocals;
+  /** Pops a condition; if it is true, what `fail` writes is done, and the end. */
+  failIf(fail: () => void): void;
 }
 
 /** A module's binary form, and what its failures mean. */
@@ -178,9 +185,11 @@ function emitFunction(
       wasmType(representationOf(param.value!)) === local.type
     ) variables.set(param, local);
   }
+  const checked = new Checked();
   const own: FunctionEmitter = {
     f,
     module,
+    checked,
     variable: (variable) => {
       let local = variables.get(variable);
       if (!local) {
@@ -190,11 +199,43 @@ function emitFunction(
       return local;
     },
     array: (array) => arrays.get(array)!,
+    failIf: (fail) => {
+      const landing = landings[landed++];
+      if (!landing) {
+        f.if(() => {
+          fail();
+          f.op("unreachable");
+        });
+        return;
+      }
+      landing.fail = fail;
+      f.brIf(landing.label);
+    },
   };
+  const landings: Landing[] = [];
+  let landed = 0;
   const save = () => randoms.forEach((state) => saveState(f, state));
   const load = () => randoms.forEach((state) => loadState(f, state));
   const list = (statements: readonly Statement[]): boolean =>
     statements.every((s) => s.reached === true && statement(s));
+
+  /** The inside of a loop. */
+  const loop = (s: Loop, end: WasmLabel, again: WasmLabel): void => {
+    if (!list(s.head)) return;
+    if (s.test) {
+      const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
+      if (!canBeTrue) {
+        f.br(end);
+        return;
+      }
+      if (canBeFalse) emitBranch(own, s.test, end, false);
+    }
+    f.block((next) => {
+      labels.set(s.next, next);
+      checked.inside(() => list(s.body));
+    });
+    if (list(s.update)) f.br(again);
+  };
 
   /** Emits a statement; whether anything behind it is reached. */
   const statement = (s: Statement): boolean => {
@@ -204,6 +245,7 @@ function emitFunction(
         const local = own.variable(s.variable);
         emitValue(own, s.to, representationOf(s.variable.value!));
         f.set(local);
+        checked.assign(s.variable);
         return true;
       }
       case "store":
@@ -214,20 +256,21 @@ function emitFunction(
         const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
         if (!canBeTrue) return list(s.otherwise);
         if (!canBeFalse) return list(s.then);
-        emitBool(own, s.test);
         let [behindThen, behindOther] = [true, true];
-        f.if(
-          () => behindThen = list(s.then),
-          s.otherwise.length === 0
-            ? undefined
-            : () => behindOther = list(s.otherwise),
-        );
+        f.block((end) => {
+          f.block((other) => {
+            emitBranch(own, s.test, other, false);
+            checked.inside(() => behindThen = list(s.then));
+            if (behindThen && s.otherwise.length > 0) f.br(end);
+          });
+          checked.inside(() => behindOther = list(s.otherwise));
+        });
         return behindThen || behindOther;
       }
       case "block":
         f.block((label) => {
           labels.set(s.label, label);
-          list(s.body);
+          checked.inside(() => list(s.body));
         });
         return true;
       case "exit":
@@ -241,22 +284,8 @@ function emitFunction(
       case "loop":
         f.block((end) => {
           labels.set(s.label, end);
-          f.loop((again) => {
-            if (!list(s.head)) return;
-            if (s.test) {
-              const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
-              if (canBeFalse) {
-                if (canBeTrue) emitBool(own, s.test).f.op("i32.eqz").brIf(end);
-                else f.br(end);
-              }
-              if (!canBeTrue) return;
-            }
-            f.block((next) => {
-              labels.set(s.next, next);
-              list(s.body);
-            });
-            if (list(s.update)) f.br(again);
-          });
+          assignedIn(s).forEach((variable) => checked.assign(variable));
+          f.loop((again) => checked.inside(() => loop(s, end, again)));
         });
         return true;
       case "call": {
@@ -285,35 +314,58 @@ function emitFunction(
         if (s.result) {
           // Exactly the type that the function returns.
           f.set(own.variable(s.result));
+          checked.assign(s.result);
         } else f.op("drop");
         return true;
       }
       case "draw":
         emitDraw(f, randoms.get(s.random)!);
         f.set(own.variable(s.result));
+        checked.assign(s.result);
         return true;
       default:
         return s satisfies never;
     }
   };
-  const body = () => {
-    load();
-    if (list(ir.body)) save();
-    if (ir.result) f.op("unreachable");
+  /** The body, in as many blocks as there are places to land. */
+  const body = (left: number): void => {
+    if (left === 0) {
+      if (list(ir.body)) save();
+      f.op(ir.result ? "unreachable" : "return");
+      return;
+    }
+    const landing: Landing = { label: undefined!, fail: undefined };
+    landings.push(landing);
+    f.block((label) => {
+      landing.label = label;
+      body(left - 1);
+    });
+    landing.fail?.();
+    f.op("unreachable");
   };
-  if (!warm) {
-    body();
-    return;
+  if (warm) {
+    emitWarm(f, () => {
+      if (!ir.result) return;
+      const type = wasmType(representationOf(ir.result));
+      if (type === "i32") f.i32(0);
+      else if (type === "f32") f.f32(0);
+      else f.f64(0);
+    });
   }
-  emitWarm(f, () => {
-    if (!ir.result) return;
-    const type = wasmType(representationOf(ir.result));
-    if (type === "i32") f.i32(0);
-    else if (type === "f32") f.f32(0);
-    else f.f64(0);
-  });
-  body();
+  load();
+  body(Math.min(countAccesses(ir), MOST_LANDINGS));
 }
+
+/**
+ * Where a failed check goes: behind the body. A call in the middle of it would
+ * make an engine keep variables in memory around it.
+ */
+interface Landing {
+  label: WasmLabel;
+  fail: (() => void) | undefined;
+}
+
+const MOST_LANDINGS = 200;
 
 /**
  * An engine optimizes a function after some calls of it, never amid a loop. So

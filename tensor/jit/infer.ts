@@ -42,6 +42,8 @@ import {
   within,
 } from "./values.ts";
 
+import { assignedIn } from "./walk.ts";
+
 /** What each variable can be at one place; `undefined` if it may have none. */
 export type Environment = (Value | undefined)[];
 
@@ -50,6 +52,18 @@ const ROUNDS_BEFORE_WIDENING = 2;
 
 /** Sums that stay below have room for another term. */
 const HOPE = 2 ** 52;
+
+/** An array has 2^32 bytes at most, and less than 2^31 elements. */
+export const MOST_ELEMENTS = {
+  f64: 2 ** 29,
+  f32: 2 ** 30,
+  i32: 2 ** 30,
+  u32: 2 ** 30,
+  i16: INT_MAX,
+  u16: INT_MAX,
+  i8: INT_MAX,
+  u8: INT_MAX,
+} as const;
 
 const ELEMENTS = {
   f64: range(-Infinity, Infinity, { nan: true, minusZero: true }),
@@ -306,7 +320,7 @@ class Inference {
   }
 
   #loop(s: Loop, before: Environment): Environment | undefined {
-    const assigned = assignedIn(s);
+    const assigned = idsAssignedIn(s);
     const isRough = this.#isRough;
     this.#isRough = true;
     let head = before;
@@ -358,7 +372,7 @@ class Inference {
     readonly key: object;
     readonly moves: readonly (Move | undefined)[];
   } {
-    const assigned = assignedIn(s);
+    const assigned = idsAssignedIn(s);
     const hopes = new Set(
       head.flatMap((value, i) => {
         const start = before[i];
@@ -426,7 +440,7 @@ class Inference {
       }
       case "length":
         return {
-          ...integers(0, INT_MAX),
+          ...integers(0, MOST_ELEMENTS[x.array.element]),
           below: new Map([[x.array, 0]]),
         };
       case "load":
@@ -491,24 +505,13 @@ class Inference {
 
 const assignments = new WeakMap<Loop, ReadonlySet<number>>();
 
-/** The variables that a loop assigns to. */
-function assignedIn(loop: Loop): ReadonlySet<number> {
-  const present = assignments.get(loop);
-  if (present) return present;
-  const found = new Set<number>();
-  const look = (list: readonly Statement[]): void => {
-    for (const s of list) {
-      if (s.op === "set") found.add(s.variable.id);
-      else if (s.op === "draw") found.add(s.result.id);
-      else if (s.op === "call") s.result && found.add(s.result.id);
-      else if (s.op === "block") look(s.body);
-      else if (s.op === "if") [s.then, s.otherwise].forEach(look);
-      else if (s.op === "loop") assignedIn(s).forEach((id) => found.add(id));
-    }
-  };
-  [loop.head, loop.body, loop.update].forEach(look);
-  assignments.set(loop, found);
-  return found;
+function idsAssignedIn(loop: Loop): ReadonlySet<number> {
+  let ids = assignments.get(loop);
+  if (!ids) {
+    ids = new Set(assignedIn(loop).map(({ id }) => id));
+    assignments.set(loop, ids);
+  }
+  return ids;
 }
 
 function sameOptional(a: Value | undefined, b: Value | undefined): boolean {

@@ -14,6 +14,8 @@ import {
   parseFunction,
 } from "./source.ts";
 
+import { walkStatements } from "./walk.ts";
+
 /** Names from outside, with what they stand for. */
 export interface JitNames {
   /** A number or boolean becomes part of the code; a function is called. */
@@ -131,18 +133,11 @@ export function lower(
 
 /** An array that is passed to a function that writes to it is written. */
 function noteWrites(functions: ProgramIr["functions"]): void {
-  let grown = true;
-  const look = (list: readonly Statement[]): void => {
-    for (const s of list) {
-      if (s.op === "if") {
-        look(s.then);
-        look(s.otherwise);
-      } else if (s.op === "loop") {
-        look(s.head);
-        look(s.body);
-        look(s.update);
-      } else if (s.op === "block") look(s.body);
-      else if (s.op === "call") {
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const { body } of functions) {
+      walkStatements(body, (s) => {
+        if (s.op !== "call") return;
         s.args.forEach((arg, at) => {
           const param = s.target.params[at]!;
           if (!("kind" in arg) || arg.kind !== "array") return;
@@ -150,11 +145,7 @@ function noteWrites(functions: ProgramIr["functions"]): void {
           arg.written = true;
           grown = true;
         });
-      }
+      });
     }
-  };
-  while (grown) {
-    grown = false;
-    for (const { body } of functions) look(body);
   }
 }

@@ -492,24 +492,21 @@ function changed(
     }
     const array = arrayOf(l, target.object);
     const place = l.place(target.property);
-    let index!: Expression;
-    const [, value] = l.operands([
+    let first!: Expression;
+    const [index, value] = l.operands([
       {
         node: target.property,
-        make: () => index = lowerExpression(l, target.property),
+        make: () => first = lowerExpression(l, target.property),
       },
       {
         node,
-        make: () =>
-          make(() => {
-            index = l.hold(target.property, index);
-            return { op: "load", place, array, index };
-          }),
+        // Nothing comes between the two uses of the index, or it is held.
+        make: () => make(() => ({ op: "load", place, array, index: first })),
       },
-    ]).map((x, at) => at === 0 ? index = x : x);
+    ]);
     array.written = true;
     const held = l.hold(node, value!);
-    l.emit({ op: "store", place, array, index, to: held });
+    l.emit({ op: "store", place, array, index: index!, to: held });
     return { after: held };
   }
   l.refuse(target, "taking apart is not compiled: assign one by one");

@@ -9,10 +9,10 @@ import type {
   Expression,
   FunctionIr,
   ProgramIr,
-  Statement,
   Variable,
 } from "./ir.ts";
 import { isApply } from "./ir.ts";
+import { walkExpressions, walkStatements } from "./walk.ts";
 import {
   fitsInt,
   INT_MAX,
@@ -42,43 +42,28 @@ export function gatherVariables({ functions }: ProgramIr): void {
     if (!value) return; // never reached
     variable.value = variable.value ? join(variable.value, value)! : value;
   };
-  const look = (list: readonly Statement[]) => {
-    for (const s of list) {
-      switch (s.op) {
-        case "set":
-          add(s.variable, s.value);
-          break;
-        case "draw":
-          add(s.result, s.value);
-          break;
-        case "call":
-          if (s.result) add(s.result, s.target.result);
-          break;
-        case "if":
-          look(s.then);
-          look(s.otherwise);
-          break;
-        case "loop":
-          look(s.head);
-          look(s.body);
-          look(s.update);
-          break;
-        case "block":
-          look(s.body);
-      }
-    }
-  };
-  for (const { body } of functions) look(body);
+  for (const { body } of functions) {
+    walkStatements(body, (s) => {
+      if (s.op === "set") add(s.variable, s.value);
+      else if (s.op === "draw") add(s.result, s.value);
+      else if (s.op === "call" && s.result) add(s.result, s.target.result);
+    });
+  }
 }
 
 /** Whether a function has a loop: then one call of it may take long. */
 export function hasLoop({ body }: FunctionIr): boolean {
-  const look = (list: readonly Statement[]): boolean =>
-    list.some((s) =>
-      s.op === "loop" || (s.op === "block" && look(s.body)) ||
-      (s.op === "if" && (look(s.then) || look(s.otherwise)))
-    );
-  return look(body);
+  let found = false;
+  walkStatements(body, ({ op }) => found ||= op === "loop");
+  return found;
+}
+
+/** How many elements are read and written, by the text. */
+export function countAccesses({ body }: FunctionIr): number {
+  let count = 0;
+  walkStatements(body, ({ op }) => count += op === "store" ? 1 : 0);
+  walkExpressions(body, ({ op }) => count += op === "load" ? 1 : 0);
+  return count;
 }
 
 /** What an element is when it is loaded. */
