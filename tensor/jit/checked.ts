@@ -30,6 +30,12 @@ export class Checked {
     this.#known = before;
   }
 
+  /** Whether an index was checked before. */
+  has(array: ArrayVariable, index: Expression): boolean {
+    const key = this.#key(index);
+    return key !== undefined && this.#known.has(`${array.id}[${key}]`);
+  }
+
   /** Whether an index was checked before; from now on it is. */
   add(array: ArrayVariable, index: Expression): boolean {
     const key = this.#key(index);

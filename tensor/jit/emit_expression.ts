@@ -556,8 +556,9 @@ export function emitBranch(
     const [a, b] = x.args as [Expression, Expression];
     const decides = x.op === "or"; // what the first part alone can say
     if (sense === decides) {
+      // Behind both, both have been looked at.
       emitBranch(e, a, label, sense);
-      e.checked.inside(() => emitBranch(e, b, label, sense));
+      emitBranch(e, b, label, sense);
       return;
     }
     f.block((otherwise) => {

@@ -21,7 +21,7 @@ import {
   type Place,
 } from "./ir.ts";
 import { naturalOf } from "./representation.ts";
-import type { NumberValue } from "./values.ts";
+import { type NumberValue, onlyNumber } from "./values.ts";
 
 /** log2 of the bytes of an element, and the instructions that move it. */
 const ACCESS: Readonly<
@@ -51,36 +51,82 @@ export function emitLoad(
   place: Place,
 ): void {
   const [shift, load] = ACCESS[array.element];
-  emitAddress(e, array, index, place);
-  e.f.memory(load, 0, shift);
+  const offset = emitAddress(e, array, index, place);
+  e.f.memory(load, offset, shift);
 }
 
-/** Pushes a value and stores it; the address has been pushed. */
-export function emitElement(
+/** Stores a value. */
+export function emitStore(
   e: FunctionEmitter,
-  element: ArrayElement,
+  array: ArrayVariable,
+  index: Expression,
   value: Expression,
+  place: Place,
 ): void {
-  const [shift, , store] = ACCESS[element];
-  if (element === "f64") emitF64(e, value);
-  else if (element === "f32") emitF32(e, value);
+  const [shift, , store] = ACCESS[array.element];
+  const offset = emitAddress(e, array, index, place);
+  if (array.element === "f64") emitF64(e, value);
+  else if (array.element === "f32") emitF32(e, value);
   else emitInt(e, value);
-  e.f.memory(store, 0, shift);
+  e.f.memory(store, offset, shift);
 }
 
-/** Pushes the address of an element that is there. */
-export function emitAddress(
+/**
+ * Pushes an address in range, of an element or of one before it; gives how many
+ * bytes are missing.
+ */
+function emitAddress(
   e: FunctionEmitter,
   array: ArrayVariable,
   index: Expression,
   place: Place,
-): void {
+): number {
+  const { f } = e;
   const { base } = e.array(array);
   const [shift] = ACCESS[array.element];
-  e.f.get(base);
-  emitIndex(e, array, index, place);
-  if (shift > 0) e.f.i32(shift).op("i32.shl");
-  e.f.op("i32.add");
+  const scaled = (push: () => void) => {
+    f.get(base);
+    push();
+    if (shift > 0) f.i32(shift).op("i32.shl");
+    f.op("i32.add");
+  };
+  const added = constantIn(index);
+  const begin = added > 0 && isApply(index) ? index.args[0]! : undefined;
+  if (!begin || naturalOf(begin) !== "int") {
+    scaled(() => emitIndex(e, array, index, place));
+    return 0;
+  }
+  // What neighbours have in common is computed once. The constant is part of
+  // the instruction: in front of the arrays is room enough for it to be missing.
+  if (needsCheck(e, array, index)) {
+    emitIndex(e, array, index, place);
+    f.op("drop");
+  }
+  scaled(() => emitInt(e, begin));
+  return added << shift;
+}
+
+/** The largest constant in an index that becomes part of the instruction. */
+const MOST_ADDED = 1024;
+
+/** The constant that an index adds to something else, or 0. */
+function constantIn(index: Expression): number {
+  if (!isApply(index) || index.op !== "add" || naturalOf(index) !== "int") {
+    return 0;
+  }
+  const by = onlyNumber(index.args[1]!.value!);
+  return by !== undefined && Number.isInteger(by) && by > 0 && by <= MOST_ADDED
+    ? by
+    : 0;
+}
+
+function needsCheck(
+  e: FunctionEmitter,
+  array: ArrayVariable,
+  index: Expression,
+): boolean {
+  return !isInRange(index.value as NumberValue, array) &&
+    !e.checked.has(array, index);
 }
 
 /** Whether an index is in range, as far as is known. */

@@ -15,7 +15,7 @@ import {
 import { MAX_PAGES } from "../wasm/generate.ts";
 import { Checked } from "./checked.ts";
 import { emitBranch, emitValue } from "./emit_expression.ts";
-import { emitAddress, emitElement } from "./emit_memory.ts";
+import { emitStore } from "./emit_memory.ts";
 import {
   emitDraw,
   loadState,
@@ -249,8 +249,7 @@ function emitFunction(
         return true;
       }
       case "store":
-        emitAddress(own, s.array, s.index, s.place);
-        emitElement(own, s.array.element, s.to);
+        emitStore(own, s.array, s.index, s.to, s.place);
         return true;
       case "if": {
         const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
@@ -259,8 +258,10 @@ function emitFunction(
         let [behindThen, behindOther] = [true, true];
         f.block((end) => {
           f.block((other) => {
-            emitBranch(own, s.test, other, false);
-            checked.inside(() => behindThen = list(s.then));
+            checked.inside(() => {
+              emitBranch(own, s.test, other, false);
+              behindThen = list(s.then);
+            });
             if (behindThen && s.otherwise.length > 0) f.br(end);
           });
           checked.inside(() => behindOther = list(s.otherwise));

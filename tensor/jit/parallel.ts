@@ -31,13 +31,9 @@ import {
   type JitArray,
 } from "./signature.ts";
 import type { ParsedFunction } from "./source.ts";
-import {
-  analyze,
-  failureOf,
-  giveBack,
-  lend,
-  type Loan,
-} from "./specialization.ts";
+import { analyze } from "./specialization.ts";
+import { failureOf } from "./failure.ts";
+import { giveBack, lend, type Loan } from "./lending.ts";
 import { rangeProgram } from "./range_program.ts";
 
 /** What becomes of the results of a range. */
