@@ -77,7 +77,7 @@ export interface Comparison<I extends readonly Input[]> extends Goals {
 }
 
 /** The work in one library, checked. */
-interface Entry {
+export interface Entry {
   readonly library: string;
   /** Runs before each timed run. */
   readonly activate: () => Promise<void>;
@@ -228,7 +228,8 @@ function assertExpected(
   });
 }
 
-async function register(group: string, made: Entry): Promise<void> {
+/** Registers the bench of one library. */
+export async function register(group: string, made: Entry): Promise<void> {
   const { library, activate, run } = made;
   const timed = async (): Promise<number> => {
     const start = performance.now();
