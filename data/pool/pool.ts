@@ -69,7 +69,10 @@ export interface MapOptions {
    * measured.
    */
   readonly chunkSize?: number;
-  /** Drops what is left; workers that run an item of it are replaced. */
+  /**
+   * Drops what is left; workers that stay in an item of it are replaced, see
+   * {@linkcode Pool.terminate}.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -85,7 +88,31 @@ export interface StreamMapOptions extends MapOptions {
 /** Items of a map. */
 export type Items<Item> = Iterable<Item> | AsyncIterable<Item>;
 
-/** Workers that run functions of modules. */
+/**
+ * Workers that run functions of modules, as Python's `multiprocessing.Pool`.
+ *
+ * Everything takes its turn: calls made while a long map runs do not wait for
+ * its end. Results come once, whatever happens to workers: what
+ * {@linkcode Pool.statistics} counts as `retried` was begun twice, since its
+ * worker died.
+ *
+ * @example Results as they come, and what was done where
+ * ```ts
+ * import { Pool, remoteModule } from "@heddle/data/pool";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const texts = remoteModule<{ count(text: string): number }>(
+ *   "data:text/javascript,export const count = (x) => x.split(' ').length",
+ * );
+ * await using pool = new Pool({ workers: 2 });
+ * const counts: number[] = [];
+ * for await (const count of pool.imap(texts.count, ["a b", "c", "d e f"])) {
+ *   counts.push(count);
+ * }
+ * assertEquals(counts, [2, 1, 3]);
+ * assertEquals(pool.statistics.items, 3);
+ * ```
+ */
 export class Pool implements Executor, Disposable, AsyncDisposable {
   /** How many workers run at the same time. */
   readonly size: number;
@@ -412,6 +439,10 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   /**
    * Ends the workers whatever they do. What is not done fails with a
    * `DOMException` named `AbortError`.
+   *
+   * Deno does not interrupt a thread in a long synchronous function: nothing
+   * hears of it any more, but it takes its core, and keeps the program from
+   * ending by itself, until the function returns. A process ends at once.
    */
   terminate(): void {
     this.#crew.terminate(

@@ -85,9 +85,10 @@ Deno.test("Pool does not run items again that were done before the death", async
 Deno.test("Pool keeps a function that ends its thread out of the caller", async () => {
   await using pool = new Pool({ workers: 2 });
   const harmless = Array.from({ length: 3000 }, (_, i) => 10 + i);
-  await pool.map(exitAt7, harmless);
-  await pool.map(exitAt7, harmless);
-  assertGreater(pool.statistics.itemsInCaller, 0); // it counts as cheap
+  for (let maps = 0; pool.statistics.itemsInCaller === 0; maps++) {
+    assertLess(maps, 100);
+    await pool.map(exitAt7, harmless); // until it counts as cheap
+  }
   const outcomes = await pool.mapSettled(
     exitAt7,
     Array.from({ length: 12 }, (_, i) => i),

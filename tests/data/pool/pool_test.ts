@@ -254,12 +254,15 @@ Deno.test("Pool refuses options out of range", async () => {
 Deno.test("Pool runs cheap items in the calling thread, and says so", async () => {
   await using pool = new Pool({ workers: 2 });
   const items = Array.from({ length: 20_000 }, (_, i) => i);
-  await pool.map(square, items);
-  const before = pool.statistics;
-  await pool.map(square, items.slice(0, 200));
-  const { items: all, itemsInCaller } = pool.statistics;
-  assertEquals(all - before.items, 200);
-  assertEquals(itemsInCaller - before.itemsInCaller, 200);
+  // What it measures is disturbed by what else runs: it may take a few maps.
+  for (let maps = 0;; maps++) {
+    assertLess(maps, 100);
+    const before = pool.statistics;
+    await pool.map(square, items.slice(0, 200));
+    const { items: all, itemsInCaller } = pool.statistics;
+    assertEquals(all - before.items, 200);
+    if (itemsInCaller - before.itemsInCaller === 200) break;
+  }
 
   await using workersOnly = new Pool({ workers: 2, inCaller: false });
   await workersOnly.map(square, items);
