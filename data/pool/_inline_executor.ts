@@ -7,6 +7,7 @@ import { TaskError } from "./task_error.ts";
 /** Runs calls in the calling thread, one after the other. */
 export class InlineExecutor implements Executor {
   readonly size = 1;
+  readonly sharesMemory = true;
   #turn: Promise<unknown> = Promise.resolve();
 
   apply<Args extends unknown[], Result>(

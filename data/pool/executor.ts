@@ -21,6 +21,11 @@ export interface Executor {
   /** How many calls run at the same time. */
   readonly size: number;
   /**
+   * Whether calls see shared memory of this thread.
+   * @default false
+   */
+  readonly sharesMemory?: boolean;
+  /**
    * Runs a function once. Calls that wait may travel together.
    *
    * @returns What it returned, awaited.

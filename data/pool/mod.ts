@@ -60,6 +60,11 @@
 export * from "./async_result.ts";
 export * from "./delayed.ts";
 export * from "./executor.ts";
+export type { Argument, Gathered } from "./graph/_arguments.ts";
+export type { TaskState } from "./graph/_task.ts";
+export { Future } from "./graph/future.ts";
+export * from "./graph/task_failed_error.ts";
+export * from "./graph/task_graph.ts";
 export * from "./moved.ts";
 export * from "./parallel.ts";
 export * from "./pool.ts";

@@ -116,6 +116,8 @@ export type Items<Item> = Iterable<Item> | AsyncIterable<Item>;
 export class Pool implements Executor, Disposable, AsyncDisposable {
   /** How many workers run at the same time. */
   readonly size: number;
+  /** Whether workers see shared memory of this thread: not as processes. */
+  readonly sharesMemory: boolean;
   readonly #crew: Crew;
   readonly #inCaller: boolean;
   readonly #calls: Map<string, CallsJob> = new Map();
@@ -164,6 +166,7 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       throw new RangeError(`Pool: idleMs must be 0 or more: got ${idleMs}`);
     }
     this.size = workers;
+    this.sharesMemory = isolation === "thread";
     this.#inCaller = inCaller;
     this.#crew = new Crew({
       workers,
