@@ -65,10 +65,17 @@ export class StreamJob extends Job
 
   next(): Promise<IteratorResult<unknown, undefined>> {
     const place = this.#asked++;
+    const outcome = this.#outcomes.get(place);
+    // Half of them at once: items that come together travel together.
+    const low = this.#total - this.#asked <= this.#ahead / 2;
+    if (low && !this.#filling && !this.#ended) this.#fill();
+    if (outcome && "value" in outcome) {
+      this.#outcomes.delete(place);
+      return Promise.resolve({ done: false, value: outcome.value });
+    }
     return new Promise((resolve, reject) => {
       this.#waiters.set(place, { resolve, reject });
       this.#give();
-      this.#fill();
     });
   }
 
@@ -81,9 +88,6 @@ export class StreamJob extends Job
 
   /** Draws items as far ahead as may be. */
   async #fill(): Promise<void> {
-    // Half of them at once: items that come together travel together.
-    const ahead = this.#total - this.#asked;
-    if (this.#filling || ahead > this.#ahead / 2) return;
     this.#filling = true;
     try {
       while (!this.#ended && this.#total < this.#asked + this.#ahead) {

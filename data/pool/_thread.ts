@@ -73,14 +73,16 @@ export function openThread<Incoming, Outgoing>(
     if (gone) return;
     gone = true;
     clearTimeout(timer);
-    if (received === Atomics.load(sent, 0)) finish();
+    // One that never said anything may still get an error event.
+    if (received > 0 && received === Atomics.load(sent, 0)) finish();
     else timer = setTimeout(finish, LAST_MESSAGE_MS);
   });
   trap.port1.on("message", () => {}); // else it does not listen
   worker.onerror = (event) => {
     event.preventDefault();
     end = { how: event.message, exitCode: 1 };
-    terminate();
+    if (gone) finish();
+    else terminate();
   };
   const start: ThreadStart = { port: farPort, trap: farTrap, sent, framed };
   worker.postMessage(start, [farPort, farTrap]);

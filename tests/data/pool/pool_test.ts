@@ -539,3 +539,23 @@ Deno.test("Pool that is forgotten lets the program end", async () => {
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, ".csv\n"]);
 });
+
+Deno.test("Pool says why its workers cannot start", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-check", "--config", "deno.json", "-"],
+    cwd: new URL("../../..", import.meta.url),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const program = `
+    import { Pool, remoteModule } from "@heddle/data/pool";
+    const f = { moduleUrl: "data:text/javascript,", exportName: "f" };
+    await using pool = new Pool({ workers: 2 });
+    console.log(await pool.apply(f, []).catch((error) => error.message));`;
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(program));
+  await input.close();
+  const said = new TextDecoder().decode((await child.output()).stdout);
+  assert(said.includes("before they could work: Requires read access"), said);
+});
