@@ -426,9 +426,10 @@ class Grouper {
       Number(a.kind === "map") - Number(b.kind === "map") || b.id - a.id
     );
     for (const group of byWorth) {
-      if (this.#levelIn(node, group, found) === undefined) continue;
-      for (const other of byWorth) this.#merge(group, other);
-      const level = this.#levelIn(node, group, found);
+      let level = this.#levelIn(node, group, found);
+      if (level === undefined) continue;
+      const merged = byWorth.filter((other) => this.#merge(group, other));
+      if (merged.length > 0) level = this.#levelIn(node, group, found);
       if (level === undefined) continue;
       this.#join(node, group, level, found);
       return this.#adoptRandom(node, group, level);
