@@ -3,7 +3,6 @@
  *
  * @module
  */
-/// <reference lib="deno.worker" />
 import { fromFrame, toFrame } from "./_frames.ts";
 import type { ToWorker } from "./_messages.ts";
 import { serve } from "./_serve.ts";
@@ -19,8 +18,13 @@ export interface ThreadStart {
   readonly framed: boolean;
 }
 
-self.onmessage = ({ data }: MessageEvent<ThreadStart>) => {
-  self.onmessage = null; // the rest goes through the port
+/** What the types of a window do not have. */
+const scope = globalThis as unknown as {
+  onmessage: ((event: MessageEvent<ThreadStart>) => void) | null;
+};
+
+scope.onmessage = ({ data }) => {
+  scope.onmessage = null; // the rest goes through the port
   const { port, trap, sent, framed } = data;
   trap.start();
   const post = (message: unknown, transfer: Transferable[]) => {
