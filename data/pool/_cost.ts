@@ -59,12 +59,14 @@ class Cost {
     if (job.options.chunkSize !== undefined) return job.options.chunkSize;
     const run = this.#worker.ms;
     if (run === undefined) return 1;
-    const item = Math.max(run, this.#ship.ms ?? 0, 1e-6);
+    // Never so few that sending is not timed again: it may have been chance.
+    const sent = Math.max(FEW, CHUNK_MS / (this.#ship.ms ?? 1e-6));
     return Math.max(
       1,
       Math.floor(
         Math.min(
-          CHUNK_MS / item,
+          CHUNK_MS / Math.max(run, 1e-6),
+          sent,
           job.waiting / (2 * workers),
           Math.max(job.largest, 1) * GROWTH,
         ),
