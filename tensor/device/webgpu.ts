@@ -182,6 +182,12 @@ export class WebgpuBackend implements Backend {
     return this.#shaderLimits.subgroups;
   }
 
+  /** The GPU itself, for work that is no kernel. */
+  get gpu(): GPUDevice {
+    this.#failures.check("gpu");
+    return this.#device;
+  }
+
   allocate(byteLength: number): DeviceBuffer {
     this.#failures.check("allocate");
     return this.#pool.allocate(byteLength);

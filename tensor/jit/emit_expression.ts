@@ -74,7 +74,7 @@ const INT_OPS: Readonly<Record<string, PlainOp>> = {
  * Whether the low 32 bits of a whole number follow from those of its operands:
  * then `(a * b + c) | 0` needs no floats, if what it stands for is exact.
  */
-function wraps(x: Expression): boolean {
+export function wraps(x: Expression): boolean {
   if (!isExact(x.value!)) return false;
   if (naturalOf(x) === "int") return true;
   return isApply(x) &&

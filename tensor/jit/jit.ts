@@ -1,4 +1,6 @@
+import type { Device } from "../device/device.ts";
 import { warn } from "../warnings.ts";
+import { gpuOf, WebgpuMap } from "./webgpu_map.ts";
 import { printProgram } from "./inspect.ts";
 import { JitError } from "./jit_error.ts";
 import { type JitNames, noteOrigin } from "./lower.ts";
@@ -30,6 +32,17 @@ export interface JitOptions {
    * functions, compiled or plain. Numbers are part of the code.
    */
   readonly with?: JitNames;
+  /**
+   * Where `map` runs; the call and the other ranges always use WebAssembly. On
+   * `webgpu` all fractions are float32, with the precision that WGSL asks for,
+   * and what the function returns comes in float32, int32, uint32 or bytes;
+   * whole numbers that fit 32 bits are the same as elsewhere. Arrays are not
+   * written there, and are float32, int32 or uint32. Adapters that are emulated
+   * may end loops after 65535 rounds.
+   *
+   * @default the processor
+   */
+  readonly device?: Device;
   /**
    * Whether a function that cannot be compiled runs as JavaScript, with a
    * warning, instead of throwing.
@@ -161,6 +174,8 @@ class Compiled {
   readonly #fixed: readonly ArgumentType[] | undefined;
   readonly #made: Specialization[] = [];
   readonly #ranges: ParallelRange[] = [];
+  readonly #maps: WebgpuMap[] = [];
+  readonly #gpu: GPUDevice | undefined;
   #last: Specialization | undefined;
   #interpreted = false;
 
@@ -168,6 +183,7 @@ class Compiled {
     this.#f = f;
     this.#outside = options.with ?? {};
     this.#fallback = options.fallback ?? false;
+    this.#gpu = options.device && gpuOf(options.device);
     if (options.signature !== undefined) {
       this.#fixed = parseSignature(options.signature);
       this.#orFallBack(() => this.#make(this.#fixed!));
@@ -206,6 +222,9 @@ class Compiled {
     const types = this.#fixed ?? this.#typesOf(all);
     this.#check(types, all);
     const rest = types.slice(1);
+    if (reduction === "map" && this.#gpu) {
+      return await this.#mapOn(this.#gpu, rest, count, args);
+    }
     let found = this.#ranges.find((made) =>
       made.reduction === reduction && same(made.types, rest)
     );
@@ -215,6 +234,21 @@ class Compiled {
       this.#ranges.push(found);
     }
     return await found.run(count, args);
+  }
+
+  #mapOn(
+    gpu: GPUDevice,
+    types: readonly ArgumentType[],
+    count: number,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    let found = this.#maps.find((made) => same(made.types, types));
+    if (!found) {
+      const parsed = parseFunction(this.#f);
+      found = new WebgpuMap(gpu, parsed, this.#outside, types);
+      this.#maps.push(found);
+    }
+    return found.run(count, args);
   }
 
   #choose(args: readonly unknown[]): Specialization | undefined {
