@@ -28,6 +28,7 @@ import {
   representationOf,
 } from "./representation.ts";
 import { INT_MAX, INT_MIN, type NumberValue, within } from "./values.ts";
+import type { ArgumentType } from "./signature.ts";
 import { walkStatements } from "./walk.ts";
 
 /** A shader, and what it is given. */
@@ -105,14 +106,19 @@ fn fail(site: u32, index: i32) -> bool {
 /**
  * Writes the shader.
  *
+ * @param types Those of the arguments, the number of the range included.
  * @throws {JitError} If the program does what WGSL cannot: stores, generators,
  * functions that call themselves, elements that are no 32-bit words.
  */
-export function emitWgsl({ functions }: ProgramIr): EmittedWgsl {
+export function emitWgsl(
+  { functions }: ProgramIr,
+  types: readonly ArgumentType[],
+): EmittedWgsl {
   const main = functions[0]!;
   const refuse = (place: Place, message: string): never => {
     throw new JitError(place.source, place.offset, `on webgpu, ${message}`);
   };
+  if (!main.result) refuse(main.place, "map needs a number: return one");
   for (const param of main.params) {
     if (param.kind === "random") {
       refuse(
@@ -136,11 +142,12 @@ export function emitWgsl({ functions }: ProgramIr): EmittedWgsl {
       refuse(s.place, "functions cannot call themselves: write a loop");
     }
   });
-  return new Writer(main).write();
+  return new Writer(main, types).write();
 }
 
 class Writer {
   readonly #main: FunctionIr;
+  readonly #types: readonly ArgumentType[];
   readonly #lines: string[] = [];
   readonly #arrays: ArrayVariable[];
   readonly #sites: Site[] = [];
@@ -151,8 +158,9 @@ class Writer {
   /** What must hold for an element to be wanted. */
   readonly #guards: string[] = [];
 
-  constructor(main: FunctionIr) {
+  constructor(main: FunctionIr, types: readonly ArgumentType[]) {
     this.#main = main;
+    this.#types = types;
     this.#arrays = main.params.filter(({ kind }) =>
       kind === "array"
     ) as ArrayVariable[];
@@ -177,10 +185,22 @@ class Writer {
     );
     // Word 0 is the count; lengths follow, then scalars behind the first one.
     const first = 1 + this.#arrays.length;
-    const given = passed.map((kind, at) => {
-      if (at === 0) return "i32(i)";
-      const word = `args[${first + at - 1}]`;
-      return kind === "bool" ? `${word} != 0u` : `bitcast<${kind}>(${word})`;
+    const given = scalars.map((variable, at) => {
+      const word = at === 0 ? "i" : `args[${first + at - 1}]`;
+      const type = this.#types[params.indexOf(variable)]!;
+      // As it is passed, then as it is held: what is assigned may need more.
+      switch (passed[at]) {
+        case "bool":
+          return `${word} != 0u`;
+        case "i32":
+          return `i32(${word})`;
+        default:
+          return type === "f64" || type === "f32"
+            ? `bitcast<f32>(${word})`
+            : type === "i32"
+            ? `f32(i32(${word}))`
+            : `f32(${word})`;
+      }
     });
     const stored = held === "bool" ? "u32" : type;
     const value = `compute(${given.join(", ")})`;

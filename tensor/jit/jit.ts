@@ -24,7 +24,7 @@ export interface JitOptions {
    * Types of the arguments: `["f64", "i32", "f64[]"]` or `"f64, i32, f64[]"`.
    * The function is then compiled at once, and takes nothing else.
    *
-   * @default what each call passes
+   * @default what each call passes; whole numbers that fit 32 bits are found
    */
   readonly signature?: string | readonly ArgumentType[];
   /**
@@ -44,8 +44,8 @@ export interface JitOptions {
    */
   readonly device?: Device;
   /**
-   * Whether a function that cannot be compiled runs as JavaScript, with a
-   * warning, instead of throwing.
+   * Whether a function that cannot be compiled runs as JavaScript, with one
+   * warning, instead of throwing. `map` then gives float64.
    *
    * @default false
    */
@@ -229,11 +229,41 @@ class Compiled {
       made.reduction === reduction && same(made.types, rest)
     );
     if (!found) {
-      const parsed = parseFunction(this.#f);
-      found = new ParallelRange(parsed, this.#outside, rest, reduction);
+      found = this.#orFallBack(() =>
+        new ParallelRange(
+          parseFunction(this.#f),
+          this.#outside,
+          rest,
+          reduction,
+        )
+      );
+      if (!found) return this.#interpretRange(reduction, count, args);
       this.#ranges.push(found);
     }
     return await found.run(count, args);
+  }
+
+  #interpretRange(
+    reduction: Reduction,
+    count: number,
+    args: readonly unknown[],
+  ): unknown {
+    const results = new Float64Array(count);
+    for (let i = 0; i < count; i++) results[i] = Number(this.#f(i, ...args));
+    switch (reduction) {
+      case "map":
+        return results;
+      case "sum":
+        return results.reduce((a, b) => a + b, 0);
+      case "min":
+        return results.reduce((a, b) => Math.min(a, b), Infinity);
+      case "max":
+        return results.reduce((a, b) => Math.max(a, b), -Infinity);
+      case "each":
+        return undefined;
+      default:
+        return reduction satisfies never;
+    }
   }
 
   #mapOn(
@@ -314,13 +344,13 @@ class Compiled {
     return this.#last = made;
   }
 
-  #orFallBack(make: () => Specialization): Specialization | undefined {
+  #orFallBack<T>(make: () => T): T | undefined {
     try {
       return make();
     } catch (error) {
       if (!this.#fallback || !(error instanceof JitError)) throw error;
+      if (!this.#interpreted) warn(`${error.message}\n  it runs as JavaScript`);
       this.#interpreted = true;
-      warn(`${error.message}\n  it runs as JavaScript`);
       return undefined;
     }
   }

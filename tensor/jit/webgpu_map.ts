@@ -54,7 +54,8 @@ export class WebgpuMap {
   ) {
     this.types = types;
     this.#gpu = gpu;
-    this.#emitted = emitWgsl(analyze(parsed, outside, ["u31", ...types]));
+    const all: ArgumentType[] = ["u31", ...types];
+    this.#emitted = emitWgsl(analyze(parsed, outside, all), all);
     const module = gpu.createShaderModule({ code: this.#emitted.code });
     const arrays = types.filter((type) => elementOf(type)).length;
     // Not "auto": that leaves out what the shader happens not to use.

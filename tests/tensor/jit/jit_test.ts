@@ -44,3 +44,130 @@ Deno.test("jit() says which index is out of range, and where", () => {
     );
   }
 });
+
+Deno.test("jit() calls functions from outside, and compiled ones", () => {
+  const square = jit((x: number) => x * x * SCALE, { with: { SCALE: 3 } });
+  const twice = (x: number) => square(x) + square(x + 1);
+  const f = jit((x: number) => twice(x) - SCALE, {
+    with: { twice, square, SCALE: 10 },
+  });
+  assertEquals([square(2), f(1)], [12, 5]);
+});
+declare const SCALE: number;
+
+Deno.test("jit() compiles functions that call themselves or each other", () => {
+  function ackermann(m: number, n: number): number {
+    if (m === 0) return n + 1;
+    return n === 0
+      ? ackermann(m - 1, 1)
+      : ackermann(m - 1, ackermann(m, n - 1));
+  }
+  assertEquals(jit(ackermann)(2, 3), 9);
+  const isEven = jit((n: number) => {
+    function even(n: number): boolean {
+      return n === 0 ? true : odd(n - 1);
+    }
+    function odd(n: number): boolean {
+      return n === 0 ? false : even(n - 1);
+    }
+    return even(n);
+  });
+  assertEquals([isEven(10), isEven(7)], [true, false]);
+  const sum = jit((x: Float64Array) => {
+    function from(x: Float64Array, at: number): number {
+      return at === x.length ? 0 : x[at]! + from(x, at + 1);
+    }
+    return from(x, 0);
+  });
+  assertEquals(sum(Float64Array.of(1, 2, 3.5)), 6.5);
+});
+
+Deno.test("jit() finds the types of numbers at each call", () => {
+  const half = jit((n: number) => n / 2);
+  assertEquals([half(4), half(-4), half(0.5), half(NaN)], [2, -2, 0.25, NaN]);
+  assertEquals(half.signatures, ["(u31)", "(i32)", "(f64)"]);
+  assertEquals(Object.is(half(-0), -0), true);
+  const both = jit((a: boolean, n: number) => a ? n > 1 : !a);
+  assertEquals([both(true, 2), both(true, 1), both(false, 1)], [
+    true,
+    false,
+    true,
+  ]);
+});
+
+Deno.test("jit() keeps counters in 32 bits, and what may be more exact", () => {
+  const count = jit((n: number, x: Int32Array) => {
+    let inside = 0;
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      if (x[i % 3]! > 0) inside++;
+      sum += x[i % 3]!;
+    }
+    return inside + sum;
+  });
+  const x = Int32Array.of(2147483647, 2147483647, -1);
+  assertEquals(count(3000, x), 2000 + 1000 * (2 * 2147483647 - 1));
+  const text = count.inspect();
+  for (const part of ["i: i32 = 0", "inside: u32 = 0", "sum: f64 = 0"]) {
+    assertEquals(text.includes(part), true, text);
+  }
+});
+
+Deno.test("jit() runs a loop of many rounds in one call", () => {
+  const mix = jit((rounds: number) => {
+    let x = 1;
+    for (let i = 0; i < rounds; i++) x = (Math.imul(x, 5) + i) | 0;
+    return x;
+  });
+  let want = 1;
+  for (let i = 0; i < 1000; i++) want = (Math.imul(want, 5) + i) | 0;
+  assertEquals(mix(1000), want);
+  assertEquals(Number.isInteger(mix(300_000_000)), true);
+});
+
+Deno.test("Random has the moments of its distributions", () => {
+  const random = new Random(11);
+  const count = 200_000;
+  let [sum, squares, uniform] = [0, 0, 0];
+  const dice = new Array(6).fill(0);
+  for (let i = 0; i < count; i++) {
+    const x = random.normal();
+    sum += x;
+    squares += x * x;
+    uniform += random.next();
+    dice[random.integer(6)]++;
+  }
+  // Five deviations of each mean.
+  const near = (got: number, want: number, deviation: number) =>
+    assertEquals(Math.abs(got - want) < 5 * deviation / Math.sqrt(count), true);
+  near(sum / count, 0, 1);
+  near(squares / count, 1, Math.SQRT2);
+  near(uniform / count, 0.5, Math.sqrt(1 / 12));
+  for (const seen of dice) near(seen / count, 1 / 6, Math.sqrt(5) / 6);
+});
+
+Deno.test("Random follows xoshiro256+ in 64-bit arithmetic", () => {
+  const random = new Random(123);
+  const s = new BigUint64Array(Uint32Array.from(random.state()).buffer);
+  for (let i = 0; i < 1000; i++) {
+    const [a, b, c, d] = s as unknown as [bigint, bigint, bigint, bigint];
+    const result = BigInt.asUintN(64, a + d);
+    assertEquals(random.next(), Number(result >> 11n) * 2 ** -53);
+    s[2] = c ^ a;
+    s[3] = d ^ b;
+    s[1] = b ^ s[2];
+    s[0] = a ^ s[3];
+    s[2] ^= b << 17n;
+    s[3] = (s[3] << 45n) | (s[3] >> 19n);
+  }
+});
+
+Deno.test("Random refuses seeds, indices and states that are none", () => {
+  assertThrows(() => new Random(-1), RangeError, "Random: the seed must be");
+  assertThrows(() => new Random(1).split(0.5), RangeError, "Random.split");
+  assertThrows(
+    () => new Random(1).restore([1, 2]),
+    RangeError,
+    "Random.restore: not a state: got [1,2]",
+  );
+});

@@ -83,7 +83,7 @@ function sameBits(a: unknown, b: unknown): boolean {
   return x.length === y.length;
 }
 
-const PROGRAMS = 2000;
+const PROGRAMS = 1500;
 const INPUTS = 4;
 const SIGNATURES: readonly (readonly ArgumentType[])[] = [
   ["f64", "f64", "f64"],

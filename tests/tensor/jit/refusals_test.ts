@@ -162,12 +162,13 @@ Deno.test("jit() keeps to a signature", () => {
   assertEquals(round(0.1), Math.fround(0.1));
 });
 
-Deno.test("jit() with fallback runs the function itself, and says so once", () => {
+Deno.test("jit() with fallback runs the function itself, and says so once", async () => {
   const warnings: string[] = [];
   onWarning((message) => warnings.push(message));
   try {
     const f = jit((text: number) => `${text}!`, { fallback: true });
     assertEquals([f(1), f(2)], ["1!", "2!"]);
+    assertEquals(await f.map(2), Float64Array.of(NaN, NaN));
     assertEquals(warnings.length, 1);
     assertEquals(
       warnings[0]!.includes("strings are not compiled") &&
@@ -176,6 +177,9 @@ Deno.test("jit() with fallback runs the function itself, and says so once", () =
     );
     const g = jit((n: number) => n + 1, { fallback: true });
     assertEquals([g(1), warnings.length], [2, 1]);
+    const h = jit((n: number) => Number(`${n}`), { fallback: true });
+    assertEquals([await h.sum(4), await h.max(4), await h.min(4)], [6, 3, 0]);
+    assertEquals(warnings.length, 2);
   } finally {
     onWarning(null);
   }

@@ -27,6 +27,10 @@ gpuTest(
   async () => {
     const functions: ((i: number, k: number) => number | boolean)[] = [
       (i, k) => (i * k + 7) | 0,
+      (i, k) => {
+        k *= 0.5;
+        return k > 100 ? i : -i;
+      },
       (i, k) => (i << 3) ^ (k >>> 1) ^ ~i,
       (i, k) => Math.imul(i + k, 0x9e3779b9) >>> 0,
       (i) => ((i & 1023) * 2654435769) >>> 7,
