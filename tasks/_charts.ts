@@ -12,4 +12,9 @@ export {
 } from "./_line_chart.ts";
 export type { Reference } from "./_plot.ts";
 export { svgToPng } from "./_png.ts";
+export {
+  type PointGroup,
+  scatterChart,
+  type ScatterChartOptions,
+} from "./_scatter_chart.ts";
 export { type Chart, PALETTE, sideBySide } from "./_svg.ts";

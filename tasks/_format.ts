@@ -45,3 +45,40 @@ export function formatRate(rate: number): string {
   if (rate < 1) return `${(1 / rate).toPrecision(3)} s/step`;
   return `${rate >= 100 ? rate.toFixed(0) : rate.toPrecision(3)} steps/s`;
 }
+
+/**
+ * Rows as lines of aligned columns, two spaces apart.
+ *
+ * @param rows The first is the head.
+ * @param words Columns that begin on the left; the others end on the right.
+ */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  words: readonly number[],
+): string[] {
+  const widths = rows[0]!.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]!.length))
+  );
+  return rows.map((row) =>
+    row.map((cell, column) =>
+      words.includes(column)
+        ? cell.padEnd(widths[column]!)
+        : cell.padStart(widths[column]!)
+    ).join("  ").trimEnd()
+  );
+}
+
+/** Milliseconds for people: three digits, in µs, ms or s. */
+export function formatDuration(ms: number): string {
+  const [value, unit] = ms < 1
+    ? [1000 * ms, "µs"]
+    : ms < 1000
+    ? [ms, "ms"]
+    : [ms / 1000, "s"];
+  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ${unit}`;
+}
+
+/** How many times: `1.00x`, `20.4x`, `153x`. */
+export function formatRatio(ratio: number): string {
+  return `${ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3)}x`;
+}

@@ -39,6 +39,8 @@ export interface LineChartOptions {
   readonly percent?: boolean;
   /** Drops values up to 0. @default false */
   readonly logarithmic?: boolean;
+  /** The same for where the values stand. @default false */
+  readonly logarithmicX?: boolean;
   /** Lowest and highest value shown. @default those of the data */
   readonly yDomain?: readonly [number, number];
   /** Pixels. @default 560 */
@@ -73,6 +75,7 @@ export async function lineChart(options: LineChartOptions): Promise<Chart> {
   const { title = "", xLabel = "epoch", yLabel, series, percent = false } =
     options;
   const { references = [], logarithmic = false, yDomain } = options;
+  const { logarithmicX = false } = options;
   const { width = 560, height = 300 } = options;
   const format = valueFormat(percent);
   const curves = series.map((one, i) => ({
@@ -80,7 +83,9 @@ export async function lineChart(options: LineChartOptions): Promise<Chart> {
     color: one.color ?? PALETTE[i % PALETTE.length]!,
     dashed: one.dashed ?? i >= PALETTE.length,
     band: one.sd !== undefined,
-    points: pointsOf(one, logarithmic),
+    points: pointsOf(one, logarithmic).filter(({ x }) =>
+      !logarithmicX || x > 0
+    ),
   }));
   const points = curves.flatMap((curve) => curve.points);
   const seen = points.filter(({ y }) => !Number.isNaN(y));
@@ -91,6 +96,8 @@ export async function lineChart(options: LineChartOptions): Promise<Chart> {
   ]);
   const domain = yDomain ?? paddedDomain(low, high, logarithmic, percent);
   const whole = points.every(({ x }) => Number.isInteger(x));
+  const powersX = logarithmicX ? powersOfTen(xLow, xHigh) : undefined;
+  const powersY = logarithmic ? powersOfTen(domain[0], domain[1]) : undefined;
   const { Plot, draw } = await loadPlot();
 
   return frame(
@@ -107,14 +114,17 @@ export async function lineChart(options: LineChartOptions): Promise<Chart> {
         inset: 7,
         insetBottom: 0,
         marginBottom: 44,
-        x: { domain: xLow < xHigh ? [xLow, xHigh] : [xLow - 0.5, xHigh + 0.5] },
+        x: {
+          type: logarithmicX ? "log" : "linear",
+          domain: xLow < xHigh ? [xLow, xHigh] : [xLow - 0.5, xHigh + 0.5],
+        },
         y: { type: logarithmic ? "log" : "linear", domain: [...domain] },
         marks: [
-          Plot.gridY({ ticks: 6, strokeOpacity: 0.14 }),
+          Plot.gridY({ ticks: powersY ?? 6, strokeOpacity: 0.14 }),
           Plot.axisY({
-            ticks: 6,
+            ticks: powersY ?? 6,
             tickSize: 0,
-            tickFormat: format,
+            tickFormat: powersY ? formatPower : format,
             label: null,
           }),
           Plot.text(yLabel ? [yLabel] : [], {
@@ -125,9 +135,13 @@ export async function lineChart(options: LineChartOptions): Promise<Chart> {
             fillOpacity: 0.75,
           }),
           Plot.axisX({
-            ...(whole ? { ticks: wholeTicks(xLow, xHigh) } : {}),
+            ...(powersX
+              ? { ticks: powersX }
+              : whole
+              ? { ticks: wholeTicks(xLow, xHigh) }
+              : {}),
             tickSize: 4,
-            tickFormat: valueFormat(false),
+            tickFormat: powersX ? formatPower : valueFormat(false),
             label: xLabel,
             labelAnchor: "center",
             labelArrow: "none",
@@ -259,4 +273,23 @@ function wholeTicks(low: number, high: number): number[] {
     ticks.push(x);
   }
   return ticks;
+}
+
+/** The powers of ten in a range; undefined if there are fewer than three. */
+function powersOfTen(low: number, high: number): number[] | undefined {
+  const [first, last] = [low, high].map(Math.log10) as [number, number];
+  const powers: number[] = [];
+  for (let n = Math.ceil(first - 1e-9); n <= last + 1e-9; n++) {
+    powers.push(10 ** n);
+  }
+  return powers.length >= 3 ? powers : undefined;
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A power of ten as `10⁻³`. */
+function formatPower(power: number): string {
+  const exponent = Math.round(Math.log10(power));
+  const digits = [...String(Math.abs(exponent))].map((d) => SUPERSCRIPTS[+d]!);
+  return `10${exponent < 0 ? "⁻" : ""}${digits.join("")}`;
 }

@@ -23,6 +23,10 @@ export interface ProgressOptions {
   readonly stepsPerEpoch: number;
   /** Stands in front, as `round 3/10`. */
   readonly label?: string;
+  /** What an epoch is called. @default "epoch" */
+  readonly epochName?: string;
+  /** Whether steps and their rate are shown. @default true */
+  readonly showSteps?: boolean;
   /** Epochs done before, in a run that is resumed. @default 0 */
   readonly epochsDone?: number;
   /** Milliseconds between redraws on a terminal. @default 100 */
@@ -35,7 +39,10 @@ export interface ProgressOptions {
   readonly clock?: () => number;
 }
 
-/** Values to show by name; those named `accuracy` are shown in percent. */
+/**
+ * Values to show by name, or alone if that is empty; those named `accuracy` are
+ * shown in percent.
+ */
 export type Metrics = Readonly<Record<string, number | string | undefined>>;
 
 /** The rate shown follows the last seconds, with this time constant. */
@@ -78,6 +85,8 @@ export class Progress implements Disposable {
   constructor(options: ProgressOptions) {
     this.#options = {
       label: "",
+      epochName: "epoch",
+      showSteps: true,
       epochsDone: 0,
       redrawMs: 100,
       plainMs: 10_000,
@@ -182,19 +191,23 @@ export class Progress implements Disposable {
   /** What the line says, each with its rank: higher ranks go first. */
   #fields(): [text: string, rank: number][] {
     const { label, epochs, stepsPerEpoch, writer } = this.#options;
+    const { epochName, showSteps } = this.#options;
     const done = this.#done() - this.#stepsBefore;
     const total = epochs * stepsPerEpoch;
     const fields: [string, number][] = [];
     if (label) fields.push([label, 3]);
-    fields.push([`epoch ${this.#epoch}/${epochs}`, 0]);
-    if (!writer.isTerminal || stepsPerEpoch >= 200) {
+    fields.push([`${epochName} ${this.#epoch}/${epochs}`, 0]);
+    if (showSteps && (!writer.isTerminal || stepsPerEpoch >= 200)) {
       fields.push([`step ${this.#step}/${stepsPerEpoch}`, 1]);
     }
     for (const [i, [name, value]] of Object.entries(this.#metrics).entries()) {
       if (value === undefined) continue;
-      fields.push([`${name} ${formatMetric(name, value)}`, i === 0 ? 1 : 2]);
+      const text = `${name} ${formatMetric(name, value)}`.trimStart();
+      fields.push([text, i === 0 ? 1 : 2]);
     }
-    if (this.#rate !== undefined) fields.push([formatRate(this.#rate), 5]);
+    if (showSteps && this.#rate !== undefined) {
+      fields.push([formatRate(this.#rate), 5]);
+    }
     // Over the whole run, so that evaluations and saving count as well.
     const passed = this.#options.clock() - this.#start;
     const left = total - this.#done();

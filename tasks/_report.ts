@@ -54,8 +54,20 @@ export interface TextBlock {
   readonly text: string;
 }
 
+/** Text as a terminal shows it: lines and columns stay. */
+export interface CodeBlock {
+  readonly kind: "code";
+  readonly text: string;
+  readonly caption?: string;
+}
+
 /** What a section is made of. */
-export type Block = ChartsBlock | TableBlock | GalleryBlock | TextBlock;
+export type Block =
+  | ChartsBlock
+  | TableBlock
+  | GalleryBlock
+  | TextBlock
+  | CodeBlock;
 
 /** A part of the report with a heading. */
 export interface Section {
@@ -129,6 +141,12 @@ function block(block: Block): string {
   switch (block.kind) {
     case "text":
       return `<p>${escapeXml(block.text)}</p>`;
+    case "code":
+      return figure(
+        "code panel",
+        `<pre>${escapeXml(block.text)}</pre>`,
+        block.caption,
+      );
     case "charts":
       return figure(
         "charts",

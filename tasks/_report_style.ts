@@ -61,7 +61,11 @@ figcaption { color: var(--muted); font-size: 13.5px; margin-top: 8px; max-width:
 .charts { display: flex; flex-wrap: wrap; gap: 14px; }
 .charts .panel { flex-grow: 1; min-width: 0; padding: 6px; }
 svg.chart { display: block; width: 100%; height: auto; }
-.table { overflow-x: auto; }
+.table, .code { overflow-x: auto; }
+pre {
+  margin: 0; padding: 12px 18px;
+  font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; padding: 8px 18px; }
 th { color: var(--muted); font-weight: 500; font-size: 13px; }

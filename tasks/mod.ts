@@ -5,6 +5,21 @@
  */
 
 export {
+  pi,
+  type PiConvergence,
+  type PiCosines,
+  type PiEnvironment,
+  type PiFiles,
+  type PiKernels,
+  type PiPoints,
+  type PiRace,
+  type PiResult,
+  type PiSettings,
+  type PiStep,
+  PiStopped,
+  type PiWay,
+} from "./pi.ts";
+export {
   siamese,
   type SiameseCheckpoints,
   type SiameseEnvironment,

@@ -1,5 +1,6 @@
 import {
   assert,
+  assertAlmostEquals,
   assertEquals,
   assertMatch,
   assertRejects,
@@ -11,6 +12,7 @@ import {
   type Chart,
   confusionChart,
   lineChart,
+  scatterChart,
   sideBySide,
   svgToPng,
 } from "../../tasks/_charts.ts";
@@ -97,6 +99,53 @@ Deno.test("lineChart() leaves values up to zero out of a logarithmic axis", asyn
   });
   wordsOf(chart);
   assertEquals(chart.svg.match(/<circle/g)!.length, 2);
+});
+
+Deno.test("lineChart() marks powers of ten where an axis spans several", async () => {
+  const chart = await lineChart({
+    logarithmic: true,
+    logarithmicX: true,
+    series: [{ name: "a", x: [0, 1, 10, 1000], values: [5, 1, 0.1, 1e-3] }],
+  });
+  const words = wordsOf(chart);
+  for (const power of ["10⁰", "10¹", "10³", "10⁻¹", "10⁻³"]) {
+    assert(words.includes(power), power);
+  }
+  // Where x is 0 there is no place; the others lie on a line.
+  const path = /aria-label="line"[^]*?d="([^"]*)"/.exec(chart.svg)![1]!;
+  const ends = path.match(/-?[\d.]+/g)!.map(Number);
+  assertEquals(ends.length, 6);
+  const [x0, y0, x1, y1, x2, y2] = ends as [number, number, ...number[]];
+  assertAlmostEquals((x1! - x0) / (x2! - x0), 1 / 3, 1e-4);
+  assertAlmostEquals((y1! - y0) / (y2! - y0), 1 / 3, 1e-4);
+});
+
+Deno.test("scatterChart() draws each point in a square, and the line", async () => {
+  const chart = await scatterChart({
+    title: "points",
+    groups: [
+      { name: "low", x: [0, 0.5], y: [0, 0.5] },
+      { name: "high", x: [1], y: [1] },
+    ],
+    line: { x: [0, 1], y: [1, 0] },
+  });
+  const words = wordsOf(chart);
+  for (const word of ["points", "low", "high", "0.4"]) {
+    assert(words.includes(word), word);
+  }
+  const places = (name: string) =>
+    [...chart.svg.matchAll(new RegExp(`<circle[^>]* ${name}="([\\d.]+)"`, "g"))]
+      .map(([, place]) => Number(place));
+  const ys = places("cy");
+  const centers = places("cx").map((x, i) => [x, ys[i]!] as const);
+  const [low, middle, high] = centers as [
+    readonly [number, number],
+    ...(readonly [number, number])[],
+  ];
+  assertEquals(centers.length, 3);
+  assertEquals(high![0] - low[0], low[1] - high![1]);
+  assertEquals(middle![0], (low[0] + high![0]) / 2);
+  assertEquals(chart.svg.match(/aria-label="line"/g)!.length, 1);
 });
 
 Deno.test("lineChart() thins long curves but keeps their extremes", async () => {

@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { drawBar, formatMetric, formatTime } from "../../tasks/_format.ts";
+import {
+  drawBar,
+  formatDuration,
+  formatMetric,
+  formatRatio,
+  formatTable,
+  formatTime,
+} from "../../tasks/_format.ts";
 import { Progress, type ProgressOptions } from "../../tasks/_progress.ts";
 
 /** A terminal or a file to write to, and a clock set by hand. */
@@ -41,6 +48,20 @@ Deno.test("Progress shows epoch, bar, metrics, rate and time left on a terminal"
     state.text,
     "\repoch 2/4  ━━━━━━━━━━━━┄┄┄┄┄┄┄┄┄┄┄┄  50%  loss 0.4322  " +
       "accuracy 93.1%  10.0 steps/s  0:02 left\x1b[K",
+  );
+});
+
+Deno.test("Progress counts parts of another name, without steps", () => {
+  const { state, progress } = bench({
+    epochName: "part",
+    showSteps: false,
+    stepsPerEpoch: 1000,
+  });
+  state.now += 2000;
+  progress.update(2, 1000, { "": "a pool" });
+  assertEquals(
+    state.text,
+    "\rpart 2/4  ━━━━━━━━━━━━┄┄┄┄┄┄┄┄┄┄┄┄  50%  a pool  0:02 left\x1b[K",
   );
 });
 
@@ -206,4 +227,24 @@ Deno.test("Progress says no rate and no time left before it can know them", () =
     state.text,
     "epoch 2/4  step 1/1  loss 0.5000  2.00 steps/s  0:01 left\n",
   );
+});
+
+Deno.test("formatTable() aligns words on the left and numbers on the right", () => {
+  assertEquals(
+    formatTable([["way", "ms"], ["loop", "10.5"], ["a", "7"]], [0]),
+    ["way     ms", "loop  10.5", "a        7"],
+  );
+});
+
+Deno.test("formatDuration() and formatRatio() have three digits", () => {
+  assertEquals(
+    [0.0123, 0.5, 1, 12.34, 999, 1234, 250_000].map(formatDuration),
+    ["12.3 µs", "500 µs", "1.00 ms", "12.3 ms", "999 ms", "1.23 s", "250 s"],
+  );
+  assertEquals([0.51234, 1, 20.44, 1530].map(formatRatio), [
+    "0.512x",
+    "1.00x",
+    "20.4x",
+    "1530x",
+  ]);
 });

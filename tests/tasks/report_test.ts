@@ -15,6 +15,7 @@ Deno.test("renderReport() holds title, cards, charts, tables, images and setting
       title: "Results",
       blocks: [
         { kind: "text", text: "A paragraph." },
+        { kind: "code", text: "a  b\n1 <2", caption: "Some code." },
         { kind: "charts", charts: [chart], caption: "A chart." },
         {
           kind: "table",
@@ -42,6 +43,8 @@ Deno.test("renderReport() holds title, cards, charts, tables, images and setting
       "<dt>Accuracy</dt><dd>94 %<small>± 1</small></dd>",
       "<h2>Results</h2>",
       "<p>A paragraph.</p>",
+      "<pre>a  b\n1 &#60;2</pre>",
+      "<figcaption>Some code.</figcaption>",
       chart.svg,
       "<figcaption>A chart.</figcaption>",
       '<th>name</th><th class="number">value</th>',
