@@ -1,4 +1,4 @@
-import { csvRecords } from "./_csv_records.ts";
+import { collect, open } from "./_csv_table.ts";
 
 /**
  * What the cells of a column are: text, numbers, booleans (true, false, 1, 0),
@@ -154,10 +154,12 @@ export async function* readCsvRows<const Kinds extends CsvColumns = CsvText>(
     decoded(file.readable),
     withSeparator(path, options),
   );
-  for await (const values of rows) {
-    yield Object.fromEntries(
-      kinds.map(([name], index) => [name, values[index]]),
-    ) as CsvRow<Kinds>;
+  for await (const batch of rows) {
+    for (const values of batch) {
+      yield Object.fromEntries(
+        kinds.map(([name], index) => [name, values[index]]),
+      ) as CsvRow<Kinds>;
+    }
   }
 }
 
@@ -202,156 +204,4 @@ function withSeparator<Kinds extends CsvColumns>(
 ): CsvOptions<Kinds> {
   const byName = path.toLowerCase().endsWith(".tsv") ? "\t" : ",";
   return { ...options, separator: options.separator ?? byName };
-}
-
-async function collect<Kinds extends CsvColumns>(
-  operation: string,
-  text: ReadableStream<string>,
-  options: CsvOptions<Kinds>,
-): Promise<CsvTable<Kinds>> {
-  const { kinds, rows } = await open(operation, text, options);
-  const values: unknown[][] = kinds.map(() => []);
-  let length = 0;
-  for await (const row of rows) {
-    for (let index = 0; index < row.length; index++) {
-      values[index]!.push(row[index]);
-    }
-    length++;
-  }
-  const columns = Object.fromEntries(
-    kinds.map(([name, kind], index) => [name, toColumn(kind, values[index]!)]),
-  ) as CsvTable<Kinds>["columns"];
-  return { length, columns };
-}
-
-function toColumn(kind: CsvKind, values: unknown[]): unknown {
-  if (kind === "float32") return Float32Array.from(values as number[]);
-  if (kind === "float64") return Float64Array.from(values as number[]);
-  if (kind === "boolean") return Uint8Array.from(values as number[]);
-  return kind === "int32" || typeof kind === "object"
-    ? Int32Array.from(values as number[])
-    : values;
-}
-
-/** Reads the header; what is left are the rows, as values of the columns. */
-async function open<Kinds extends CsvColumns>(
-  operation: string,
-  text: ReadableStream<string>,
-  options: CsvOptions<Kinds>,
-): Promise<{ kinds: [string, CsvKind][]; rows: AsyncIterable<unknown[]> }> {
-  const { separator = ",", quotes = "double", header = true } = options;
-  const records = csvRecords(operation, text, separator, quotes);
-  let names: readonly string[];
-  if (header) {
-    const first = await records.next();
-    if (first.done) {
-      throw new SyntaxError(`${operation}: there is no header: it is empty`);
-    }
-    names = first.value;
-  } else if (options.columns === undefined) {
-    throw new TypeError(
-      `${operation}: without a header the columns have no names: give columns`,
-    );
-  } else {
-    names = Object.keys(options.columns);
-  }
-  const kinds: [string, CsvKind][] = options.columns === undefined
-    ? names.map((name) => [name, "string"])
-    : Object.entries(options.columns);
-  const places = kinds.map(([name]) => {
-    const place = names.indexOf(name);
-    const wrong = place < 0
-      ? "there is no column"
-      : names.indexOf(name, place + 1) < 0
-      ? undefined
-      : "there are two columns";
-    if (wrong !== undefined) {
-      throw new SyntaxError(
-        `${operation}: ${wrong} ${JSON.stringify(name)}: the header has ` +
-          `[${names.map((known) => JSON.stringify(known)).join(", ")}]`,
-      );
-    }
-    return place;
-  });
-  const parsers = kinds.map(([name, kind]) => parserOf(operation, name, kind));
-
-  async function* typed(): AsyncGenerator<unknown[]> {
-    let row = header ? 1 : 0;
-    for await (const cells of records) {
-      row++;
-      if (cells.length !== names.length) {
-        throw new SyntaxError(
-          `${operation}: row ${row} has ${cells.length} cells: there are ` +
-            `${names.length} columns`,
-        );
-      }
-      yield parsers.map((parser, index) => parser(cells[places[index]!]!, row));
-    }
-  }
-  return { kinds, rows: typed() };
-}
-
-function parserOf(
-  operation: string,
-  name: string,
-  kind: CsvKind,
-): (text: string, row: number) => unknown {
-  const fail = (text: string, row: number, wanted: string, cause?: unknown) => {
-    throw new SyntaxError(
-      `${operation}: row ${row}, column ${JSON.stringify(name)}: must be ` +
-        `${wanted}: got ${JSON.stringify(text)}`,
-      { cause },
-    );
-  };
-  if (kind === "string") return (text) => text;
-  if (typeof kind === "function") {
-    return (text, row) => {
-      try {
-        return kind(text);
-      } catch (cause) {
-        fail(text, row, `accepted (${(cause as Error).message})`, cause);
-      }
-    };
-  }
-  if (typeof kind === "object") {
-    const ids = new Map(kind.map((category, id) => [category, id]));
-    return (text, row) =>
-      ids.get(text) ?? fail(text, row, `one of ${kind.join(", ")}`);
-  }
-  const [parse, wanted] = PARSERS[kind];
-  return (text, row) => parse(text.trim()) ?? fail(text, row, wanted);
-}
-
-type CellParser = (text: string) => number | boolean | undefined;
-
-const PARSERS: Readonly<
-  Record<
-    Exclude<
-      CsvKind,
-      "string" | readonly string[] | ((text: string) => unknown)
-    >,
-    readonly [CellParser, string]
-  >
-> = {
-  float32: [toNumber, "a number"],
-  float64: [toNumber, "a number"],
-  int32: [toInt32, "a whole number of 32 bits"],
-  boolean: [toBoolean, "true, false, 1 or 0"],
-};
-
-function toNumber(text: string): number | undefined {
-  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
-  if (/^[+-]?nan$/i.test(text)) return NaN;
-  if (!/^[+-]?inf(inity)?$/i.test(text)) return undefined;
-  return text.startsWith("-") ? -Infinity : Infinity;
-}
-
-function toInt32(text: string): number | undefined {
-  const value = Number(text);
-  return /^[+-]?\d+$/.test(text) && value === (value | 0) ? value : undefined;
-}
-
-function toBoolean(text: string): boolean | undefined {
-  if (/^(true|1)$/i.test(text)) return true;
-  return /^(false|0)$/i.test(text) ? false : undefined;
 }

@@ -33,6 +33,7 @@
 export * from "./cache_folder.ts";
 export * from "./cifar10.ts";
 export * from "./csv.ts";
+export * from "./csv_pieces.ts";
 export * from "./data_loader.ts";
 export * from "./data_not_found_error.ts";
 export * from "./dataset.ts";
