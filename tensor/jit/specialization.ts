@@ -59,7 +59,9 @@ export function analyze(
 type Call = (...args: number[]) => number | undefined;
 
 /** Rounds of a loop by which it is seen whether the engine has optimized. */
-const WARM_ROUNDS = 2000;
+const WARM_ROUNDS = 10_000;
+/** Three square roots in a row take several times as long, on any processor. */
+const ROUND_MS = 2e-6;
 const WARM_MS = 30;
 
 /** Compiled code for one signature. */
@@ -159,9 +161,8 @@ class Code {
       this.#call(...zeros, WARM_ROUNDS);
       return performance.now() - start;
     };
-    const first = Math.min(time(), time());
     const end = performance.now() + WARM_MS;
-    while (time() > first / 4 && performance.now() < end);
+    while (time() > WARM_ROUNDS * ROUND_MS && performance.now() < end);
   }
 
   #callWithArrays(args: readonly unknown[]): number | undefined {

@@ -278,7 +278,8 @@ function multiply(a: NumberValue, b: NumberValue): NumberValue {
 }
 
 function divide(a: NumberValue, b: NumberValue): NumberValue {
-  if (hasZero(b) || b.lo > b.hi || a.lo > a.hi) {
+  // Around 0 quotients have no bounds, even if 0 itself is not there.
+  if ((b.lo <= 0 && b.hi >= 0) || b.lo > b.hi || a.lo > a.hi) {
     return range(-Infinity, Infinity, { nan: true, minusZero: true });
   }
   const corners = [a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi];

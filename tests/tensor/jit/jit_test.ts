@@ -113,6 +113,11 @@ Deno.test("jit() keeps counters in 32 bits, and what may be more exact", () => {
   }
 });
 
+Deno.test("jit() knows no bounds of a quotient by anything but 0", () => {
+  const part = (c: number) => c ? Math.abs((2147483648 / c) | 0) % 8 : 0;
+  assertEquals(jit(part)(-1970848.5), part(-1970848.5));
+});
+
 Deno.test("jit() runs a loop of many rounds in one call", () => {
   const mix = jit((rounds: number) => {
     let x = 1;
