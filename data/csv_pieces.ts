@@ -8,7 +8,7 @@ export interface CsvPiecesOptions
   /**
    * The size of a piece: it ends with the first row that ends at or behind it.
    *
-   * @default 2 ** 24
+   * @default 2 ** 22
    */
   readonly bytes?: number | undefined;
   /**
@@ -76,7 +76,7 @@ export async function* csvPieces(
   options: CsvPiecesOptions = {},
 ): AsyncGenerator<CsvPiece, void> {
   const operation = `csvPieces: ${path}`;
-  const { bytes = 2 ** 24, header = true, quotes = "double" } = options;
+  const { bytes = 2 ** 22, header = true, quotes = "double" } = options;
   const byName = path.toLowerCase().endsWith(".tsv") ? "\t" : ",";
   const { separator = byName } = options;
   if (!Number.isSafeInteger(bytes) || bytes < 1) {

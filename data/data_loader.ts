@@ -1,5 +1,9 @@
+import { callOf } from "./_dataset_calls.ts";
+import type { Collating } from "./_load_items.ts";
+import type { LoaderWorkers } from "./_loader_workers.ts";
 import type { Dataset } from "./dataset.ts";
 import { type Collated, defaultCollate } from "./default_collate.ts";
+import type { RemoteReference } from "./pool/remote.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
 /** How a {@linkcode DataLoader} makes batches. */
@@ -30,7 +34,8 @@ export interface DataLoaderOptions<Item, Batch> {
    */
   readonly dropLast?: boolean | undefined;
   /**
-   * Makes a batch of items.
+   * Makes a batch of items. With `workers` they do it where this is the default,
+   * or a function that was made with `remote()`; any other is called here.
    *
    * @default defaultCollate
    */
@@ -39,11 +44,27 @@ export interface DataLoaderOptions<Item, Batch> {
     | undefined;
   /**
    * How many batches are begun before they are asked for, so that an
-   * asynchronous `get` works while the loop does.
+   * asynchronous `get`, or the workers, work while the loop does.
+   *
+   * @default 2 a worker; 0 without workers
+   */
+  readonly prefetch?: number | undefined;
+  /**
+   * Threads that get the items; 0: they are got here. The batches are the same,
+   * in the same order. The data set must be one that workers can make: see
+   * `remoteDataset`.
    *
    * @default 0
    */
-  readonly prefetch?: number | undefined;
+  readonly workers?: number | undefined;
+  /**
+   * Whether workers are kept from one epoch to the next, until the loader is
+   * disposed of (`using`) or they had nothing to do for ten seconds. Otherwise
+   * they end with each loop.
+   *
+   * @default false
+   */
+  readonly persistentWorkers?: boolean | undefined;
 }
 
 /** Where a {@linkcode DataLoader} stands: JSON-safe. */
@@ -96,11 +117,16 @@ export interface DataLoaderState {
  * ```
  */
 export class DataLoader<Item, Batch = Collated<Item>>
-  implements AsyncIterable<Batch> {
+  implements AsyncIterable<Batch>, Disposable {
   readonly #dataset: Dataset<Item>;
   readonly #collate: (items: readonly Item[]) => Batch | Promise<Batch>;
   readonly #order: DataLoaderState["order"];
   readonly #prefetch: number;
+  readonly #workers: number;
+  readonly #persistent: boolean;
+  readonly #collating: Collating;
+  /** Those that are kept. */
+  #crew: LoaderWorkers | undefined;
   #epoch = 0;
   #position = 0;
   /** Changes when another loop takes over. */
@@ -111,14 +137,15 @@ export class DataLoader<Item, Batch = Collated<Item>>
    *
    * @param dataset The items.
    * @param options Size and order of the batches, and how they are made.
-   * @throws {RangeError} If `batchSize` or `prefetch` is out of range.
-   * @throws {TypeError} If the data set has no `get`.
+   * @throws {RangeError} If `batchSize`, `prefetch` or `workers` is out of range.
+   * @throws {TypeError} If the data set has no `get`, or workers cannot make it.
    */
   constructor(
     dataset: Dataset<Item>,
     options: DataLoaderOptions<Item, Batch> = {},
   ) {
-    const { batchSize = 1, prefetch = 0, seed = 0 } = options;
+    const { batchSize = 1, seed = 0, workers = 0, collate } = options;
+    const { prefetch = 2 * workers } = options;
     if (typeof dataset?.get !== "function") {
       throw new TypeError(
         `DataLoader: a data set must have length and get: got ${
@@ -129,6 +156,17 @@ export class DataLoader<Item, Batch = Collated<Item>>
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(
         `DataLoader: batchSize must be a whole number from 1: got ${batchSize}`,
+      );
+    }
+    if (!Number.isSafeInteger(workers) || workers < 0) {
+      throw new RangeError(
+        `DataLoader: workers must be a whole number from 0: got ${workers}`,
+      );
+    }
+    if (workers > 0 && callOf(dataset) === undefined) {
+      throw new TypeError(
+        "DataLoader: workers cannot make this data set: it was made here: pass " +
+          "await remoteDataset(delayed(f)(...args))",
       );
     }
     if (!Number.isSafeInteger(prefetch) || prefetch < 0) {
@@ -143,8 +181,11 @@ export class DataLoader<Item, Batch = Collated<Item>>
     }
     this.#dataset = dataset;
     this.#prefetch = prefetch;
-    this.#collate = options.collate ??
+    this.#collate = collate ??
       (defaultCollate as unknown as (items: readonly Item[]) => Batch);
+    this.#collating = collatingOf(collate);
+    this.#workers = workers;
+    this.#persistent = options.persistentWorkers ?? false;
     this.#order = {
       length: dataset.length,
       batchSize,
@@ -261,23 +302,43 @@ export class DataLoader<Item, Batch = Collated<Item>>
     const indices = this.#indices();
     const begun: Promise<Batch>[] = [];
     let next = this.#position;
-    while (this.#position < this.length) {
-      this.#checkLoop(loop);
-      const end = Math.min(this.length, this.#position + 1 + this.#prefetch);
-      while (next < end) {
-        const batch = this.#make(indices, next++);
-        // Reported where it is awaited, or not at all if the loop is left.
-        batch.catch(() => {});
-        begun.push(batch);
+    const crew = next < this.length ? await this.#openWorkers() : undefined;
+    try {
+      while (this.#position < this.length) {
+        this.#checkLoop(loop);
+        const end = Math.min(this.length, this.#position + 1 + this.#prefetch);
+        while (next < end) {
+          const batch = this.#make(indices, next++, crew);
+          // Reported where it is awaited, or not at all if the loop is left.
+          batch.catch(() => {});
+          begun.push(batch);
+        }
+        const batch = await begun.shift()!;
+        this.#checkLoop(loop);
+        this.#position++;
+        yield batch;
       }
-      const batch = await begun.shift()!;
-      this.#checkLoop(loop);
-      this.#position++;
-      yield batch;
+    } finally {
+      if (crew !== this.#crew) crew?.[Symbol.dispose]();
     }
     this.#checkLoop(loop);
     this.#epoch++;
     this.#position = 0;
+  }
+
+  async #openWorkers(): Promise<LoaderWorkers | undefined> {
+    if (this.#workers === 0 || this.#crew !== undefined) return this.#crew;
+    // Only here: a program without workers does without a pool.
+    const { LoaderWorkers } = await import("./_loader_workers.ts");
+    const crew = new LoaderWorkers(this.#workers, callOf(this.#dataset)!);
+    if (this.#persistent) this.#crew = crew;
+    return crew;
+  }
+
+  /** Ends the workers that are kept; the next loop starts others. */
+  [Symbol.dispose](): void {
+    this.#crew?.[Symbol.dispose]();
+    this.#crew = undefined;
   }
 
   #checkLoop(loop: symbol): void {
@@ -301,14 +362,34 @@ export class DataLoader<Item, Batch = Collated<Item>>
       : Uint32Array.from({ length }, (_, index) => index);
   }
 
-  async #make(indices: Uint32Array, batch: number): Promise<Batch> {
+  async #make(
+    indices: Uint32Array,
+    batch: number,
+    crew: LoaderWorkers | undefined,
+  ): Promise<Batch> {
     const { batchSize } = this.#order;
     const begin = batch * batchSize;
     const chosen = Array.from(indices.subarray(begin, begin + batchSize));
+    if (crew !== undefined) {
+      const collating = this.#collating;
+      const loaded = await crew.load(batch, chosen, this.#epoch, collating);
+      return collating === "items"
+        ? await this.#collate(loaded as Item[])
+        : loaded as Batch;
+    }
     // Each in a function of its own: when several items fail, all are heard.
     const items = await Promise.all(
       chosen.map(async (index) => await this.#dataset.get(index)),
     );
     return await this.#collate(items);
   }
+}
+
+/** Where batches are made of what workers get. */
+function collatingOf(collate: unknown): Collating {
+  if (collate === undefined || collate === defaultCollate) return "default";
+  const { moduleUrl, exportName } = collate as Partial<RemoteReference>;
+  return moduleUrl === undefined || exportName === undefined
+    ? "items"
+    : { moduleUrl, exportName };
 }

@@ -1,3 +1,4 @@
+import { callOf, noteCall } from "./_dataset_calls.ts";
 import { isHostArray, isNumericArray, rowOf } from "./_host_array.ts";
 import { type HostArray, hostArray, type NumericArray } from "./host_array.ts";
 
@@ -128,9 +129,21 @@ export function subset<Item>(
       );
     }
   }
-  return {
+  const chosen: Dataset<Item> = {
     length: indices.length,
     get: (index) => dataset.get(indices[index]!),
     setEpoch: (epoch) => dataset.setEpoch?.(epoch),
   };
+  const call = callOf(dataset);
+  if (call !== undefined) {
+    const { moduleUrl, exportName } = call.f;
+    noteCall(chosen, {
+      f: {
+        moduleUrl: import.meta.resolve("./_subset_call.ts"),
+        exportName: "subsetOf",
+      },
+      args: [moduleUrl, exportName, call.args, Uint32Array.from(indices)],
+    });
+  }
+  return chosen;
 }

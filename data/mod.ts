@@ -50,5 +50,6 @@ export * from "./mnist.ts";
 export * from "./npy.ts";
 export * from "./npz.ts";
 export * from "./reduce_values.ts";
+export * from "./remote_dataset.ts";
 export * from "./seeded_random.ts";
 export * from "./to_tensor.ts";

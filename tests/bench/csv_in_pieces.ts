@@ -19,7 +19,7 @@ const args = parseArgs(Deno.args, {
   default: {
     from: "../shared/data/tweet/train.csv",
     bytes: 2e9,
-    piece: 2 ** 24,
+    piece: 2 ** 22,
     workers: navigator.hardwareConcurrency,
   },
 });

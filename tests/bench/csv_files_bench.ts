@@ -1,0 +1,56 @@
+/**
+ * 50 CSV files, 60 MB in all, each to the number of its rows and characters: in
+ * a row, and by a `DataLoader` with 2 workers, their start included.
+ */
+
+import { assertEquals } from "@std/assert";
+import { DataLoader, remoteDataset } from "@heddle/data";
+import { delayed } from "@heddle/data/pool";
+import { csvFiles } from "../data/worker_datasets.ts";
+import { seeded } from "../seeded.ts";
+
+const FILES = 50;
+const ROWS = 12_000;
+const WORKERS = 2;
+
+/** Rows like those of tweets: every fourth text is in quotes. */
+function table(file: number): string {
+  const random = seeded(file);
+  const rows = Array.from({ length: ROWS }, (_, row) => {
+    const word = `word${Math.floor(random.next() * 1000)} `;
+    const text = word.repeat(Math.ceil(random.next() * 17));
+    return `${file}-${row},${
+      row % 4 === 0 ? `"${text}, ""so"""` : text
+    },neutral`;
+  });
+  return `id,text,sentiment\n${rows.join("\n")}\n`;
+}
+
+const folder = await Deno.makeTempDir();
+addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+const paths = Array.from({ length: FILES }, (_, i) => `${folder}/${i}.csv`);
+for (const [file, path] of paths.entries()) {
+  await Deno.writeTextFile(path, table(file));
+}
+const dataset = await remoteDataset(delayed(csvFiles)(paths));
+
+/** Rows and characters of all files. */
+async function read(workers: number): Promise<[number, number]> {
+  let [rows, characters] = [0, 0];
+  for await (const batch of new DataLoader(dataset, { workers })) {
+    rows += batch.rows.data[0]!;
+    characters += batch.characters.data[0]!;
+  }
+  return [rows, characters];
+}
+
+const [rows, characters] = await read(0);
+assertEquals(rows, FILES * ROWS);
+
+const group = `read ${FILES} csv files`;
+for (const workers of [0, WORKERS]) {
+  const name = workers === 0 ? "in a row" : `DataLoader, ${workers} workers`;
+  Deno.bench(name, { group, baseline: workers === 0, n: 5 }, async () => {
+    assertEquals(await read(workers), [rows, characters]);
+  });
+}
