@@ -27,7 +27,7 @@ export interface MeasureOptions {
   readonly seed: number;
   /** After so many milliseconds it is enough. */
   readonly limitMs: number;
-  /** Called after each part, between two turns of the event loop. */
+  /** Called after each part with the share that is done, of all or the time. */
   readonly onPart: (share: number) => Promise<void>;
 }
 
@@ -80,8 +80,9 @@ async function count(
   for await (const part of opened.parts(points)) {
     done += part.points;
     inside += part.inside;
-    await onPart(done / points);
-    if (performance.now() - start >= limitMs) break;
+    const spent = performance.now() - start;
+    await onPart(Math.max(done / points, Math.min(1, spent / limitMs)));
+    if (spent >= limitMs) break;
   }
   return { points: done, inside, ms: performance.now() - start };
 }

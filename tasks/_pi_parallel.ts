@@ -94,7 +94,7 @@ export interface PiFiles {
 }
 
 const FILES = 50;
-const ROWS = 2000;
+const ROWS = 1000;
 
 /**
  * Reads 50 CSV files of points, written to a temporary folder for that.

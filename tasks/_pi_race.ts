@@ -22,9 +22,9 @@ export interface PiRace {
   readonly lost: number;
   /** The same with the lock. */
   readonly lostWithLock: number;
-  /** Milliseconds of one increment without the lock. */
+  /** Milliseconds of all of them without the lock. */
   readonly ms: number;
-  /** Milliseconds of one increment with it. */
+  /** Milliseconds with it. */
   readonly lockedMs: number;
 }
 
@@ -88,7 +88,7 @@ export async function race(
     );
     return {
       lost: increments - counter.get(0),
-      ms: Math.max(...times) / increments,
+      ms: Math.max(...times),
     };
   };
   let without = await round();

@@ -13,7 +13,7 @@ import {
 } from "./_charts.ts";
 import { formatDuration, formatRatio, formatTime } from "./_format.ts";
 import { DEVIATION } from "./_pi_convergence.ts";
-import { wayTable } from "./_pi_table.ts";
+import { kernelTexts, percent, wayTable } from "./_pi_table.ts";
 import { plural } from "./_pi_ways.ts";
 import { renderReport } from "./_report.ts";
 import type { PiResult } from "./pi.ts";
@@ -105,7 +105,7 @@ export async function piReport(result: PiResult): Promise<string> {
               "They count in int32: float32 stops at 2²⁴. More points come in " +
               "batches, which the host adds up.",
           },
-          ...kernels.map(({ where, text }) => ({
+          ...kernelTexts(result).map(([where, text]) => ({
             kind: "code" as const,
             text,
             caption: `explain() on ${where}`,
@@ -150,8 +150,9 @@ export async function piReport(result: PiResult): Promise<string> {
             ],
             caption: "A message costs more than a cosine. Left to itself the " +
               `pool measures that, and ran ${
-                Math.round(100 * cosines.inCaller)
-              } % of the cosines in the calling thread.`,
+                percent(cosines.inCaller)
+              } of the ` +
+              "cosines in the calling thread.",
           },
         ],
       },
@@ -169,7 +170,7 @@ export async function piReport(result: PiResult): Promise<string> {
           },
           {
             kind: "table",
-            columns: ["", "increments", "counted", "lost", "each"],
+            columns: ["", "increments", "counted", "lost", "time"],
             rows: [
               ["without the lock", race.lost, race.ms] as const,
               ["with the lock", race.lostWithLock, race.lockedMs] as const,
@@ -177,8 +178,8 @@ export async function piReport(result: PiResult): Promise<string> {
               name,
               count(race.increments),
               count(race.increments - lost),
-              `${count(lost)} (${(100 * lost / race.increments).toFixed(1)} %)`,
-              `${(1e6 * ms).toPrecision(3)} ns`,
+              `${count(lost)} (${percent(lost / race.increments)})`,
+              formatDuration(ms),
             ]),
           },
         ],

@@ -51,32 +51,59 @@ export function wayLines(result: PiResult): string[] {
 }
 
 /** The kernels, and what spreading work does. */
-export function resultLines(
-  { kernels, settings, cosines, files, race }: PiResult,
-): string[] {
-  const lines: string[] = [];
+export function resultLines(result: PiResult): string[] {
+  const { settings, cosines, files, race } = result;
+  const kernels = kernelTexts(result).flatMap(([where, text]) => [
+    `The compiled tensors store no point, on ${where}:`,
+    ...text.split("\n").map((line) => `  ${line}`),
+    "",
+  ]);
+  const rows = [
+    `Where spreading work loses: ${count(cosines.items)} cosines`,
+    ["a loop", formatDuration(cosines.loopMs), ""],
+    ["a pool, a message for each", formatDuration(cosines.poolMs), ""],
+    [
+      "a pool left to itself",
+      formatDuration(cosines.adaptiveMs),
+      `${percent(cosines.inCaller)} of them in the calling thread`,
+    ],
+    `Where it wins: ${files.files} CSV files, ${count(files.rows)} rows`,
+    ["in a row", formatDuration(files.rowMs), ""],
+    [
+      `a pool of ${plural(settings.workers, "worker")}`,
+      formatDuration(files.poolMs),
+      `${formatRatio(files.rowMs / files.poolMs)} as fast`,
+    ],
+    `Where it goes wrong: ${count(race.increments)} increments of one ` +
+    `counter by ${plural(race.workers, "worker")}`,
+    ["without a lock", formatDuration(race.ms), `${count(race.lost)} lost`],
+    [
+      "with a lock",
+      formatDuration(race.lockedMs),
+      `${count(race.lostWithLock)} lost`,
+    ],
+  ];
+  const cells = rows.filter((row) => typeof row !== "string");
+  const aligned = formatTable(cells, [0, 2]);
+  return [
+    ...kernels,
+    ...rows.map((row) =>
+      typeof row === "string" ? row : `  ${aligned[cells.indexOf(row)]}`
+    ),
+  ];
+}
+
+/** What `explain()` says, once for devices of which it says the same. */
+export function kernelTexts({ kernels }: PiResult): [string, string][] {
+  const devices = new Map<string, string>();
   for (const { where, text } of kernels) {
-    lines.push(`The compiled tensors on ${where} store no point:`, text, "");
+    const others = devices.get(text);
+    devices.set(text, others ? `${others} and ${where}` : where);
   }
-  const { workers } = settings;
-  lines.push(
-    `It loses: ${count(cosines.items)} cosines take a loop ` +
-      `${formatDuration(cosines.loopMs)}, and the pool ` +
-      `${formatDuration(cosines.poolMs)} with a message for each;`,
-    `left to itself it runs ${Math.round(100 * cosines.inCaller)} % of them ` +
-      `in the calling thread and takes ${formatDuration(cosines.adaptiveMs)}.`,
-    `It wins: ${files.files} CSV files are read in a row in ` +
-      `${formatDuration(files.rowMs)}, and by ${
-        plural(workers, "worker")
-      } in ` +
-      `${formatDuration(files.poolMs)} (${
-        formatRatio(files.rowMs / files.poolMs)
-      } as fast).`,
-  );
-  lines.push(
-    `It goes wrong: of ${count(race.increments)} increments by ` +
-      `${plural(race.workers, "worker")} ${count(race.lost)} are lost, and ` +
-      `${count(race.lostWithLock)} with a lock.`,
-  );
-  return lines;
+  return [...devices].map(([text, where]) => [where, text]);
+}
+
+/** A share as `96 %`. */
+export function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
 }

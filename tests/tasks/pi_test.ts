@@ -105,17 +105,18 @@ Deno.test("pi() comes near π in every way, on every device there is", async () 
   for (const { text } of kernels) {
     assertMatch(text, /^100,000 points: 2 kernels, .* \d\.\d\d kB\n/);
   }
-  assertEquals([files.files, files.rows], [50, 100_000]);
+  assertEquals([files.files, files.rows], [50, 50_000]);
   assert(Math.abs(files.estimate - Math.PI) < bound(files.rows));
   assertEquals(cosines.items, 1000);
   assert(cosines.inCaller >= 0 && cosines.inCaller < 1);
 
   const lines = [...wayLines(result), ...resultLines(result)].join("\n");
   assertStringIncludes(lines, "plain loop           JavaScript");
-  assertStringIncludes(lines, `${result.race.lost.toLocaleString("en")} are`);
+  assertStringIncludes(lines, `${result.race.lost.toLocaleString("en")} lost`);
   const page = await piReport(result);
   assertEquals(page.match(/<svg [^>]*class="chart"/g)!.length, 5);
-  assertEquals(page.match(/<pre>/g)!.length, names.length);
+  const texts = new Set(kernels.map(({ text }) => text));
+  assertEquals(page.match(/<pre>/g)!.length, texts.size);
   assertEquals(/NaN|undefined|Infinity/.exec(page), null);
 });
 
@@ -255,7 +256,7 @@ Deno.test("deno task pi prints its table and writes a report", async () => {
     );
     assertEquals(code, 0, said);
     assertMatch(printed!, /^way {2}.*\nplain loop {2}.* 1\.00x {2}3\.1/);
-    assertStringIncludes(printed!, "of 1,000,000 increments by");
+    assertStringIncludes(printed!, "1,000,000 increments of one counter by");
     assert(printed!.endsWith(`report: ${out}/report.html\n`));
     assertMatch(said!, /^wasm: WebAssembly.*\npart 1\//);
     const { ways } = JSON.parse(await Deno.readTextFile(`${out}/result.json`));
