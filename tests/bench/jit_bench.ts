@@ -1,7 +1,10 @@
-// Numeric loops through `jit`, as plain JavaScript, and in Numba.
+// Numeric loops through `jit`, as plain JavaScript, and in Numba; π by tensors
+// as well.
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { compile, Generator, openDevice, Scope } from "@heddle/tensor";
 import { jit, Random } from "@heddle/tensor/jit";
+import { insideOf } from "../../tasks/_pi_ways.ts";
 import { register } from "./_compare.ts";
 import { setGoals } from "./_medians.ts";
 import { type NumbaWork, openNumba } from "./_numba.ts";
@@ -16,6 +19,8 @@ interface LoopBench {
   readonly ahead: Ahead;
   readonly jit: () => Iterable<number>;
   readonly plain: () => Iterable<number>;
+  /** The same by tensors, compiled, on one thread. */
+  readonly tensors?: () => Promise<Iterable<number>>;
   readonly numba: NumbaWork;
   /** Compares two results. */
   readonly check: (got: Iterable<number>, want: Iterable<number>) => void;
@@ -36,6 +41,15 @@ async function benchLoop(bench: LoopBench): Promise<void> {
     run: time(bench.jit),
   });
   await register(group, { library: "plain loop", activate, run: time(plain) });
+  const { tensors } = bench;
+  if (tensors) {
+    bench.check(await tensors(), plain());
+    await register(group, {
+      library: "compiled tensors",
+      activate,
+      run: async () => void await tensors(),
+    });
+  }
   if (!numba) return;
   const { id, result } = await numba.prepare(bench.numba);
   bench.check(result, plain());
@@ -78,11 +92,18 @@ function plainPi(points: number): number {
 const points = 100_000;
 const random = new Random(1);
 const fastPi = jit(pi);
+await openDevice("wasm", { threads: 1 });
+const keys = new Generator(1);
+const inside = compile(() => insideOf(keys.next(), points));
 await benchLoop({
   group: `monte carlo pi ${points}`,
   ahead: { "plain loop": 1, numba: 1.5 },
   jit: () => [fastPi(points, random)],
   plain: () => [plainPi(points)],
+  tensors: async () => {
+    using _scope = new Scope();
+    return [4 * await inside().item() / points];
+  },
   numba: { name: "pi", points },
   check: ([got]) => assert(Math.abs(got! - Math.PI) < 0.03),
 });
