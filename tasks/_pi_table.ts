@@ -67,7 +67,8 @@ export function resultLines(result: PiResult): string[] {
       formatDuration(cosines.adaptiveMs),
       `${percent(cosines.inCaller)} of them in the calling thread`,
     ],
-    `Where it wins: ${files.files} CSV files, ${count(files.rows)} rows`,
+    `Where it wins, if cores are free: ${files.files} CSV files, ` +
+    `${count(files.rows)} rows`,
     ["in a row", formatDuration(files.rowMs), ""],
     [
       `a pool of ${plural(settings.workers, "worker")}`,
