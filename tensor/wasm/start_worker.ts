@@ -20,7 +20,11 @@ interface NodeWorker extends Thread {
 interface WorkerThreads {
   readonly Worker: new (
     code: string,
-    options: { eval: true; workerData: WorkerStart },
+    options: {
+      eval: true;
+      workerData: WorkerStart;
+      env: Readonly<Record<string, string>>;
+    },
   ) => NodeWorker;
 }
 
@@ -40,7 +44,12 @@ export function startWorker(
     | undefined;
   if (node) {
     const code = `(${serve})(require("node:worker_threads").workerData);`;
-    const worker = new node.Worker(code, { eval: true, workerData: start });
+    const worker = new node.Worker(code, {
+      eval: true,
+      workerData: start,
+      // Else it copies the environment: Deno then asks whether it may.
+      env: {},
+    });
     worker.on("error", (error) => onError(`a worker failed: ${error}`));
     worker.unref();
     return worker;
