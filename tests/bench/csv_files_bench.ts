@@ -1,6 +1,7 @@
 /**
  * 50 CSV files, 60 MB in all, each to the number of its rows and characters: in
- * a row, and by a `DataLoader` with 2 workers, their start included.
+ * a row, and by a `DataLoader` with 2 workers: started for the loop, or kept
+ * from the one before.
  */
 
 import { assertEquals } from "@std/assert";
@@ -11,7 +12,6 @@ import { seeded } from "../seeded.ts";
 
 const FILES = 50;
 const ROWS = 12_000;
-const WORKERS = 2;
 
 /** Rows like those of tweets: every fourth text is in quotes. */
 function table(file: number): string {
@@ -35,22 +35,31 @@ for (const [file, path] of paths.entries()) {
 const dataset = await remoteDataset(delayed(csvFiles)(paths));
 
 /** Rows and characters of all files. */
-async function read(workers: number): Promise<[number, number]> {
+async function read(
+  loader: DataLoader<{ rows: number; characters: number }>,
+): Promise<[number, number]> {
   let [rows, characters] = [0, 0];
-  for await (const batch of new DataLoader(dataset, { workers })) {
+  for await (const batch of loader) {
     rows += batch.rows.data[0]!;
     characters += batch.characters.data[0]!;
   }
   return [rows, characters];
 }
 
-const [rows, characters] = await read(0);
+const [rows, characters] = await read(new DataLoader(dataset));
 assertEquals(rows, FILES * ROWS);
 
 const group = `read ${FILES} csv files`;
-for (const workers of [0, WORKERS]) {
-  const name = workers === 0 ? "in a row" : `DataLoader, ${workers} workers`;
-  Deno.bench(name, { group, baseline: workers === 0, n: 5 }, async () => {
-    assertEquals(await read(workers), [rows, characters]);
+const loaders = [
+  ["in a row", new DataLoader(dataset)],
+  ["DataLoader, 2 workers", new DataLoader(dataset, { workers: 2 })],
+  [
+    "DataLoader, 2 workers, kept",
+    new DataLoader(dataset, { workers: 2, persistentWorkers: true }),
+  ],
+] as const;
+for (const [at, [name, loader]] of loaders.entries()) {
+  Deno.bench(name, { group, baseline: at === 0, n: 5 }, async () => {
+    assertEquals(await read(loader), [rows, characters]);
   });
 }
