@@ -32,8 +32,8 @@ export interface MeasureOptions {
 }
 
 /** Runs shorter than this are repeated. */
-const ENOUGH_MS = 100;
-const MOST_RUNS = 50;
+const ENOUGH_MS = 300;
+const MOST_RUNS = 20;
 
 /** Opens a way, counts with it, and times that. */
 export async function measure(
