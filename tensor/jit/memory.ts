@@ -9,6 +9,7 @@ import { Allocator, type Block } from "../wasm/allocator.ts";
 import { MAX_PAGES } from "../wasm/generate.ts";
 import { ThreadPool } from "../wasm/threads.ts";
 import { warn } from "../warnings.ts";
+import { describe } from "./signature.ts";
 
 const PAGE_BYTES = 65536;
 /** Grows by at least so much. */
@@ -26,6 +27,7 @@ export class JitMemory {
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #pool: ThreadPool | undefined;
   #threads: number | undefined;
+  #last: Promise<unknown> | undefined;
 
   constructor(shared: boolean) {
     this.shared = shared;
@@ -71,8 +73,24 @@ export class JitMemory {
   /** Ends the threads; the next that are needed are so many. */
   setThreads(count: number): void {
     this.#threads = count;
-    this.#pool?.close();
+    const pool = this.#pool;
     this.#pool = undefined;
+    // A range that waits for its threads to start is done first.
+    void this.inTurn(() => Promise.resolve(pool?.close()));
+  }
+
+  /**
+   * Does something that waits for threads after what was begun before it: both
+   * may use the same arrays and generators. At once if nothing is under way.
+   */
+  async inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const mine = this.#last ? this.#last.then(body) : body();
+    const last = this.#last = mine.catch(() => {}); // its caller hears of it
+    try {
+      return await mine;
+    } finally {
+      if (this.#last === last) this.#last = undefined;
+    }
   }
 
   #grow(least: number): number {
@@ -120,8 +138,8 @@ export function copyMemory(): JitMemory {
 
 /**
  * Sets how many threads share the work of `map`, `sum`, `min`, `max` and `each`
- * of compiled functions, the calling one included. Threads of before end; new
- * ones start when there is enough to do. Results do not depend on it.
+ * of compiled functions, the calling one included. Threads of before end, after
+ * what is under way; new ones start when there is enough to do. Results do not depend on it.
  *
  * @param count A whole number from 1; as many as the processor has until then.
  * @throws {RangeError} If it is not one.
@@ -129,7 +147,7 @@ export function copyMemory(): JitMemory {
 export function setJitThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1) {
     throw new RangeError(
-      `setJitThreads: not a whole number from 1: got ${count}`,
+      `setJitThreads: not a whole number from 1: got ${describe(count)}`,
     );
   }
   jitMemory().setThreads(count);

@@ -22,7 +22,7 @@ import type { ArrayElement, FunctionIr } from "./ir.ts";
 import type { JitNames } from "./lower.ts";
 import { type JitMemory, jitMemory } from "./memory.ts";
 import { emitSplit } from "./emit_random.ts";
-import { Random, wordsOf } from "./random.ts";
+import { checkRandoms, Random, wordsOf } from "./random.ts";
 import { hasLoop, representationOf } from "./representation.ts";
 import {
   type ArgumentType,
@@ -70,6 +70,7 @@ export class ParallelRange {
   readonly types: readonly ArgumentType[];
   readonly reduction: Reduction;
   readonly #memory: JitMemory = jitMemory();
+  readonly #name: string;
   readonly #main: FunctionIr;
   readonly #element: ArrayElement | undefined;
   readonly #bytes: Uint8Array<ArrayBuffer>;
@@ -87,6 +88,7 @@ export class ParallelRange {
     types: readonly ArgumentType[],
     reduction: Reduction,
   ) {
+    this.#name = parsed.source.name;
     this.types = types;
     this.reduction = reduction;
     const one = analyze(parsed, outside, ["u31", ...types]);
@@ -109,8 +111,13 @@ export class ParallelRange {
     this.#sites = sites;
   }
 
-  /** Does the range `[0, count)`. */
-  async run(count: number, args: readonly unknown[]): Promise<unknown> {
+  /** Does the range `[0, count)`, after those that were asked for before. */
+  run(count: number, args: readonly unknown[]): Promise<unknown> {
+    checkRandoms(this.#name, args);
+    return this.#memory.inTurn(() => this.#run(count, args));
+  }
+
+  async #run(count: number, args: readonly unknown[]): Promise<unknown> {
     const memory = this.#memory;
     const { pool } = memory;
     const size = blockSize(count);

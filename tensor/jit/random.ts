@@ -127,6 +127,21 @@ export class Random {
   }
 }
 
+/**
+ * Checks that arguments are different generators: each goes on from its own
+ * copy of its state.
+ *
+ * @throws {TypeError} If one is there twice.
+ */
+export function checkRandoms(name: string, args: readonly unknown[]): void {
+  const randoms = args.filter((arg) => arg instanceof Random);
+  if (new Set(randoms).size === randoms.length) return;
+  throw new TypeError(
+    `jit: ${name}: the same Random is passed twice: pass it once, or one of ` +
+      "its split()",
+  );
+}
+
 /** The golden ratio, as splitmix64 counts by it. */
 export const GOLDEN = 0x9e3779b97f4a7c15n;
 

@@ -12,7 +12,7 @@ import { failureOf } from "./failure.ts";
 import { giveBack, lend, type Loan } from "./lending.ts";
 import { type Called, type JitNames, lower } from "./lower.ts";
 import { copyMemory, type JitMemory, jitMemory } from "./memory.ts";
-import { type Random, wordsOf } from "./random.ts";
+import { checkRandoms, type Random, wordsOf } from "./random.ts";
 import {
   gatherVariables,
   hasLoop,
@@ -171,6 +171,7 @@ class Code {
     const passed: number[] = [];
     const loans: Loan[] = [];
     const randoms: [Random, number][] = [];
+    checkRandoms(this.#main.name, args);
     try {
       lend(
         memory,
@@ -187,12 +188,6 @@ class Code {
           passed.push(loan.address, loan.array.length);
         } else {
           const random = arg as Random;
-          if (randoms.some(([other]) => other === random)) {
-            throw new TypeError(
-              `jit: ${this.#main.name}: the same Random is passed twice: ` +
-                "pass it once, or one of its split()",
-            );
-          }
           const { address } = this.#randoms[at]!;
           memory.words.set(wordsOf(random), address / 4);
           randoms.push([random, address]);

@@ -99,6 +99,39 @@ Deno.test("each() says which index is out of range, from any thread", async () =
   }
 });
 
+Deno.test("ranges that are begun together see what those before them did", async () => {
+  setJitThreads(2);
+  const random = new Random(3);
+  const drawn = [hit.sum(3_000_000, random), hit.sum(3_000_000, random)];
+  const again = new Random(3);
+  const one = await hit.sum(3_000_000, again);
+  assertEquals(await Promise.all(drawn), [
+    one,
+    await hit.sum(3_000_000, again),
+  ]);
+  setJitThreads(2); // the first of both waits until they are up
+  const fill = jit((i: number, out: Float64Array, from: number) => {
+    let x = i;
+    for (let k = 0; k < 100; k++) x = Math.sqrt(x + k);
+    out[from + i] = x;
+  });
+  const out = new Float64Array(600_000);
+  const filled = [fill.each(300_000, out, 0), fill.each(300_000, out, 300_000)];
+  setJitThreads(1); // amid it
+  await Promise.all(filled);
+  assertEquals(out.indexOf(0), -1);
+});
+
+Deno.test("ranges refuse one generator for two arguments", async () => {
+  const both = jit((_i: number, a: Random, b: Random) => a.next() - b.next());
+  const random = new Random(1);
+  await assertRejects(
+    async () => await both.sum(4, random, random),
+    TypeError,
+    "the same Random is passed twice",
+  );
+});
+
 Deno.test("ranges refuse counts and functions that they cannot use", async () => {
   const nothing = jit((_i: number) => {});
   await assertRejects(
