@@ -1,6 +1,6 @@
 import type { Block } from "../wasm/allocator.ts";
 import { jitMemory } from "./memory.ts";
-import { describe, type JitArray } from "./signature.ts";
+import { describe, isJitArrayClass, type JitArray } from "./signature.ts";
 
 /** The classes of arrays that compiled functions take. */
 export type JitArrayClass =
@@ -28,6 +28,7 @@ export type LastingArray<C extends JitArrayClass> =
  *
  * @param type `Float64Array`, or another class.
  * @param values How many elements, which are then 0, or the elements.
+ * @throws {TypeError} If the class is another one, or there are no values.
  * @throws {RangeError} If there is not enough memory.
  *
  * @example A sum without a copy
@@ -47,6 +48,18 @@ export function jitArray<C extends JitArrayClass>(
   type: C,
   values: number | Iterable<number> | ArrayLike<number>,
 ): LastingArray<C> {
+  if (!isJitArrayClass(type)) {
+    throw new TypeError(
+      `jitArray: not a class of arrays that are compiled for: got ${
+        typeof type === "function" ? type.name : describe(type)
+      }: pass Float64Array or another one`,
+    );
+  }
+  if (values === null || values === undefined) {
+    throw new TypeError(
+      `jitArray: neither a length nor elements: got ${values}: pass one of both`,
+    );
+  }
   const memory = jitMemory();
   const list = typeof values === "number" ? undefined : Array.from(values);
   const length = list ? list.length : values as number;

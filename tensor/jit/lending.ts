@@ -21,15 +21,20 @@ export interface Loan {
 
 const MOST_ELEMENTS = 0x7fffffff;
 
-/** Brings arrays into memory: those of it as they are, others as copies. */
+/**
+ * Brings arrays into memory: those of it as they are, others as copies.
+ *
+ * @param loans Gets one for each array, and has to be given back, even if this
+ * throws midway.
+ */
 export function lend(
   memory: JitMemory,
   arrays: readonly JitArray[],
   loans: Loan[],
 ): void {
-  const addresses = new Array<number>(arrays.length);
-  const blocks = new Array<Block | undefined>(arrays.length);
   arrays.forEach((array, at) => {
+    const lent = (address: number, block?: Block, copied = true) =>
+      loans.push({ array, address, written: false, block, copied });
     if (array.length > MOST_ELEMENTS) {
       throw new RangeError(
         `jit: an array has too many elements: ${array.length}: ` +
@@ -37,41 +42,33 @@ export function lend(
       );
     }
     const { buffer, byteOffset, byteLength } = array;
-    if (memory.holds(buffer)) {
-      addresses[at] = byteOffset;
-      return;
+    if (memory.holds(buffer)) return lent(byteOffset, undefined, false);
+    if ("detached" in buffer && buffer.detached) {
+      throw new TypeError(
+        "jit: the buffer of an array is detached: it was moved elsewhere: " +
+          "pass an array over what it was moved to",
+      );
     }
     // What overlaps with an array before it lies in the same copy.
     const span = spanOf(arrays, array);
     const before = arrays.findIndex((other, i) =>
-      i < at && blocks[i] && other.buffer === buffer &&
+      i < at && loans[i]!.block && other.buffer === buffer &&
       other.byteOffset < span.end && other.byteOffset + other.byteLength >
         span.start &&
       byteLength > 0
     );
     if (before >= 0) {
-      addresses[at] = addresses[before]! + byteOffset -
-        arrays[before]!.byteOffset;
-      return;
+      const { address, array: other } = loans[before]!;
+      return lent(address + byteOffset - other.byteOffset);
     }
     const skew = span.start & 7;
     const block = memory.take(span.end - span.start + skew);
-    blocks[at] = block;
+    lent(block.address + skew + byteOffset - span.start, block);
     memory.bytes.set(
       new Uint8Array(buffer, span.start, span.end - span.start),
       block.address + skew,
     );
-    addresses[at] = block.address + skew + byteOffset - span.start;
   });
-  arrays.forEach((array, at) =>
-    loans.push({
-      array,
-      address: addresses[at]!,
-      written: false,
-      block: blocks[at],
-      copied: !memory.holds(array.buffer),
-    })
-  );
 }
 
 /** The bytes of an array and of all that overlap with it, directly or not. */

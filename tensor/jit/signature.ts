@@ -76,6 +76,11 @@ export function arrayClass(
   return ARRAYS[element];
 }
 
+/** Whether something is a class of arrays that functions are compiled for. */
+export function isJitArrayClass(type: unknown): boolean {
+  return Object.values<unknown>(ARRAYS).includes(type);
+}
+
 /** The element of an array type; undefined of another type. */
 export function elementOf(type: ArgumentType): ArrayElement | undefined {
   return type.endsWith("[]") ? type.slice(0, -2) as ArrayElement : undefined;
@@ -99,6 +104,11 @@ export function parseSignature(
     ? signature.trim().replace(/^\(|\)$/g, "").split(",")
       .map((part) => part.trim()).filter((part) => part !== "")
     : signature;
+  if (!Array.isArray(parts)) {
+    throw new TypeError(
+      `jit: the signature is not a text or a list: got ${describe(signature)}`,
+    );
+  }
   return parts.map((part) => {
     if (TYPES.includes(part)) return part as ArgumentType;
     throw new TypeError(

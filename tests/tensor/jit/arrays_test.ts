@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { jit, type JitArray, jitArray } from "@heddle/tensor/jit";
+import { copyMemory } from "../../../tensor/jit/memory.ts";
 
 const CLASSES = [
   Float64Array,
@@ -74,6 +75,18 @@ Deno.test("jit() takes arrays that have no elements", () => {
   assertEquals(count(Float64Array.of(0, 1)), 3);
 });
 
+Deno.test("jit() refuses arrays whose buffer was moved, and keeps no memory", () => {
+  const [x, y] = [new Float64Array(1e6), new Float64Array(1)];
+  structuredClone(y.buffer, { transfer: [y.buffer] });
+  const f = jit((x: Float64Array, y: Float64Array) => x[0]! + y.length);
+  assertEquals(f(x, x.subarray(0, 1)), 1);
+  const before = copyMemory().memory.buffer.byteLength;
+  for (let i = 0; i < 3; i++) {
+    assertThrows(() => f(x, y), TypeError, "of an array is detached");
+  }
+  assertEquals(copyMemory().memory.buffer.byteLength, before);
+});
+
 Deno.test("jitArray() is used where it lies, also after memory has grown", () => {
   using x = jitArray(Float64Array, [1, 2, 3]);
   using y = jitArray(Float64Array, 3);
@@ -102,6 +115,16 @@ Deno.test("jitArray() gives its memory back", () => {
     () => jitArray(Float64Array, -1),
     RangeError,
     "jitArray: the length must be a whole number from 0: got -1",
+  );
+  assertThrows(
+    () => jitArray(Uint8ClampedArray as unknown as typeof Uint8Array, 1),
+    TypeError,
+    "jitArray: not a class of arrays that are compiled for: got Uint8Clamped",
+  );
+  assertThrows(
+    () => jitArray(Float64Array, null as unknown as number),
+    TypeError,
+    "jitArray: neither a length nor elements: got null",
   );
   assertThrows(
     () => jitArray(Float64Array, 2 ** 32),
