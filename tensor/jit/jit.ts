@@ -3,7 +3,7 @@ import { warn } from "../warnings.ts";
 import { gpuOf, WebgpuMap } from "./webgpu_map.ts";
 import { printProgram } from "./inspect.ts";
 import { JitError } from "./jit_error.ts";
-import { type JitNames, noteOrigin } from "./lower.ts";
+import { type JitNames, noteOrigin, originOf } from "./lower.ts";
 import {
   accepts,
   type ArgumentType,
@@ -15,7 +15,7 @@ import {
 } from "./signature.ts";
 import { ParallelRange, type Reduction } from "./parallel.ts";
 import { INT_MAX } from "./values.ts";
-import { type AnyFunction, parseFunction } from "./source.ts";
+import { type AnyFunction, nameOf, parseFunction } from "./source.ts";
 import { Specialization } from "./specialization.ts";
 
 /** How a function is compiled. */
@@ -44,8 +44,9 @@ export interface JitOptions {
    */
   readonly device?: Device;
   /**
-   * Whether a function that cannot be compiled runs as JavaScript, with one
-   * warning, instead of throwing. `map` then gives float64.
+   * Whether a function that cannot be compiled, or not for the arguments of a
+   * call, runs as JavaScript, with one warning, instead of throwing. `map` then
+   * gives float64.
    *
    * @default false
    */
@@ -143,11 +144,19 @@ export function jit<F extends AnyFunction>(
   if (typeof f !== "function") {
     throw new TypeError(`jit: not a function: got ${describe(f)}`);
   }
-  const compiled = new Compiled(f, options);
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `jit: the options are not an object: got ${describe(options)}: ` +
+        "pass them as { signature, with, device, fallback }",
+    );
+  }
+  const { f: plain, outside } = originOf(f, {});
+  const names = { ...outside, ...options.with };
+  const compiled = new Compiled(plain, names, options);
   const call = (...args: unknown[]) => compiled.call(args);
   Object.defineProperty(call, "name", { value: f.name });
   Object.defineProperty(call, "length", { value: f.length });
-  noteOrigin(call, { f, outside: options.with ?? {} });
+  noteOrigin(call, { f: plain, outside: names });
   const over = (reduction: Reduction) => (count: number, ...args: unknown[]) =>
     compiled.over(reduction, count, args);
   const methods = {
@@ -167,6 +176,11 @@ export function jit<F extends AnyFunction>(
   ) as unknown as Jitted<F>;
 }
 
+/** Arguments that nothing is compiled for. */
+class ArgumentError extends TypeError {
+  override readonly name = "TypeError";
+}
+
 class Compiled {
   readonly #f: AnyFunction;
   readonly #outside: JitNames;
@@ -177,16 +191,18 @@ class Compiled {
   readonly #maps: WebgpuMap[] = [];
   readonly #gpu: GPUDevice | undefined;
   #last: Specialization | undefined;
+  /** Whether it turned out that the function itself cannot be compiled. */
   #interpreted = false;
+  #warned = false;
 
-  constructor(f: AnyFunction, options: JitOptions) {
+  constructor(f: AnyFunction, outside: JitNames, options: JitOptions) {
     this.#f = f;
-    this.#outside = options.with ?? {};
+    this.#outside = outside;
     this.#fallback = options.fallback ?? false;
     this.#gpu = options.device && gpuOf(options.device);
     if (options.signature !== undefined) {
       this.#fixed = parseSignature(options.signature);
-      this.#orFallBack(() => this.#make(this.#fixed!));
+      this.#compile(this.#fixed);
     }
   }
 
@@ -214,13 +230,14 @@ class Compiled {
   ): Promise<unknown> {
     if (!Number.isInteger(count) || count < 0 || count > INT_MAX) {
       throw new RangeError(
-        `jit: ${this.#f.name}.${reduction}: the count must be a whole number ` +
-          `from 0 to 2^31 - 1: got ${count}`,
+        `jit: ${nameOf(this.#f)}.${reduction}: the count must be a whole ` +
+          `number from 0 to 2^31 - 1: got ${describe(count)}`,
       );
     }
     const all = [0, ...args];
-    const types = this.#fixed ?? this.#typesOf(all);
-    this.#check(types, all);
+    if (this.#fixed) this.#check(this.#fixed, all);
+    const types = this.#fixed ?? this.#orFallBack(() => this.#typesOf(all));
+    if (!types) return this.#interpretRange(reduction, count, args);
     const rest = types.slice(1);
     if (reduction === "map" && this.#gpu) {
       return await this.#mapOn(this.#gpu, rest, count, args);
@@ -271,11 +288,13 @@ class Compiled {
     types: readonly ArgumentType[],
     count: number,
     args: readonly unknown[],
-  ): Promise<unknown> {
+  ): unknown {
     let found = this.#maps.find((made) => same(made.types, types));
     if (!found) {
-      const parsed = parseFunction(this.#f);
-      found = new WebgpuMap(gpu, parsed, this.#outside, types);
+      found = this.#orFallBack(() =>
+        new WebgpuMap(gpu, parseFunction(this.#f), this.#outside, types)
+      );
+      if (!found) return this.#interpretRange("map", count, args);
       this.#maps.push(found);
     }
     return found.run(count, args);
@@ -286,24 +305,10 @@ class Compiled {
       this.#check(this.#fixed, args);
       return this.#last;
     }
-    let types = args.map((arg, at) => {
-      const type = typeOfArgument(arg);
-      if (type) return type;
-      throw new TypeError(
-        `jit: ${this.#f.name}: argument ${at} cannot be compiled for: got ` +
-          `${
-            describe(arg)
-          }: pass a number, a boolean, a typed array or a Random`,
-      );
-    });
-    if (args.length !== this.#f.length) {
-      throw new TypeError(
-        `jit: ${this.#f.name}: arguments: ${this.#f.length} wanted, ` +
-          `${args.length} given`,
-      );
-    }
-    const wanted = types;
-    let found = this.#made.find((made) => same(made.types, wanted));
+    const wanted = this.#orFallBack(() => this.#typesOf(args));
+    if (!wanted) return undefined;
+    let types = wanted;
+    let found = this.#made.find((made) => same(made.types, types));
     if (!found && this.#made.length >= MOST_SIGNATURES) {
       types = types.map((type) =>
         ["u31", "i32"].includes(type) ? widerType(type, "f64") : type
@@ -311,22 +316,21 @@ class Compiled {
       found = this.#made.find((made) => same(made.types, types));
     }
     if (found) return this.#last = found;
-    return this.#orFallBack(() => this.#make(types));
+    return this.#compile(types);
   }
 
   /** The narrowest types of arguments. */
   #typesOf(args: readonly unknown[]): ArgumentType[] {
-    if (args.length !== this.#f.length) {
-      throw new TypeError(
-        `jit: ${this.#f.name}: arguments: ${this.#f.length} wanted, ` +
-          `${args.length} given`,
-      );
+    const { params } = parseFunction(this.#f).node;
+    // Parameters of other kinds are refused with their place.
+    if (params.every(({ type }) => type === "Identifier")) {
+      this.#checkCount(params.length, args);
     }
     return args.map((arg, at) => {
       const type = typeOfArgument(arg);
       if (type) return type;
-      throw new TypeError(
-        `jit: ${this.#f.name}: argument ${at} cannot be compiled for: got ` +
+      throw new ArgumentError(
+        `jit: ${nameOf(this.#f)}: argument ${at} cannot be compiled for: got ` +
           `${
             describe(arg)
           }: pass a number, a boolean, a typed array or a Random`,
@@ -334,38 +338,43 @@ class Compiled {
     });
   }
 
-  #make(types: readonly ArgumentType[]): Specialization {
-    const made = new Specialization(
-      parseFunction(this.#f),
-      this.#outside,
-      types,
+  #checkCount(wanted: number, args: readonly unknown[]): void {
+    if (args.length === wanted) return;
+    throw new ArgumentError(
+      `jit: ${nameOf(this.#f)}: arguments: ${wanted} wanted, ` +
+        `${args.length} given`,
     );
-    this.#made.push(made);
-    return this.#last = made;
+  }
+
+  #compile(types: readonly ArgumentType[]): Specialization | undefined {
+    const made = this.#orFallBack(() =>
+      new Specialization(parseFunction(this.#f), this.#outside, types)
+    );
+    if (made) this.#made.push(this.#last = made);
+    else this.#interpreted = true;
+    return made;
   }
 
   #orFallBack<T>(make: () => T): T | undefined {
     try {
       return make();
     } catch (error) {
-      if (!this.#fallback || !(error instanceof JitError)) throw error;
-      if (!this.#interpreted) warn(`${error.message}\n  it runs as JavaScript`);
-      this.#interpreted = true;
+      if (!this.#fallback) throw error;
+      const isExpected = error instanceof JitError ||
+        error instanceof ArgumentError;
+      if (!isExpected) throw error;
+      if (!this.#warned) warn(`${error.message}\n  it runs as JavaScript`);
+      this.#warned = true;
       return undefined;
     }
   }
 
   #check(types: readonly ArgumentType[], args: readonly unknown[]): void {
-    if (args.length !== types.length) {
-      throw new TypeError(
-        `jit: ${this.#f.name}: arguments: ${types.length} wanted, ` +
-          `${args.length} given`,
-      );
-    }
+    this.#checkCount(types.length, args);
     types.forEach((type, at) => {
       if (accepts(type, args[at])) return;
       throw new TypeError(
-        `jit: ${this.#f.name}: argument ${at} must be ${type}: ` +
+        `jit: ${nameOf(this.#f)}: argument ${at} must be ${type}: ` +
           `got ${describe(args[at])}`,
       );
     });

@@ -35,6 +35,11 @@ export function noteOrigin(compiled: AnyFunction, origin: Origin): void {
   origins.set(compiled, origin);
 }
 
+/** What a function is made from: itself, if it is not compiled. */
+export function originOf(f: AnyFunction, outside: JitNames): Origin {
+  return origins.get(f) ?? { f, outside };
+}
+
 /** The scope that a function sees: its own name, and names from outside. */
 function scopeOf(
   parsed: ParsedFunction,
@@ -60,7 +65,7 @@ function scopeOf(
       );
     }
     // What is not jitted by itself sees the same names.
-    const origin = origins.get(value) ?? { f: value, outside };
+    const origin = originOf(value, outside);
     const inner = parseFunction(origin.f);
     scope.declare(name, {
       kind: "function",

@@ -16,10 +16,10 @@ import {
   type Parameter,
   type RandomVariable,
 } from "./ir.ts";
-import { lowerExpression, lowerTest, unknownName } from "./lower_expression.ts";
+import { lowerExpression, lowerTest } from "./lower_expression.ts";
 import { lowerBody, returnsValue } from "./lower_statement.ts";
 import { DRAWS } from "./draws.ts";
-import { parseFunction } from "./source.ts";
+import { ANONYMOUS, parseFunction } from "./source.ts";
 import { type Callee, type Frame, type Lowering, Scope } from "./lowering.ts";
 
 /** How many arguments the functions of `Math` take that are instructions. */
@@ -180,7 +180,16 @@ function lowerNamed(
     const [argument] = node.arguments;
     if (argument!.type !== "SpreadElement") return lowerTest(l, argument!);
   }
-  l.refuse(callee, unknownName(name));
+  l.refuse(callee, unknownFunction(name, l.frame.source.name));
+}
+
+/** Why a function is not known that is called within another one. */
+function unknownFunction(name: string, caller: string): string {
+  const unknown = `${name} is not known inside the function: ` +
+    `pass it as jit(f, { with: { ${name} } })`;
+  return caller === ANONYMOUS
+    ? `${unknown}, or, if it is this one, write jit(function ${name}(...) ...)`
+    : unknown;
 }
 
 function lowerDraw(

@@ -115,9 +115,7 @@ export function lowerExpression(l: Lowering, node: Node): Expression {
     }
     case "SequenceExpression": {
       const last = node.expressions.length - 1;
-      for (const part of node.expressions.slice(0, last)) {
-        lowerEffect(l, part);
-      }
+      node.expressions.slice(0, last).forEach((part) => lowerEffect(l, part));
       return lowerExpression(l, node.expressions[last]!);
     }
     default:
@@ -125,16 +123,68 @@ export function lowerExpression(l: Lowering, node: Node): Expression {
   }
 }
 
-/** Does what an expression does, and leaves its value. */
+/** Does what an expression does, and leaves its value, of whatever kind. */
 export function lowerEffect(l: Lowering, node: tree.Expression): void {
-  if (node.type === "CallExpression") lowerCall(l, node);
-  else if (node.type === "UpdateExpression") {
-    changeBy(l, node);
-  } else {
-    const value = lowerExpression(l, node);
-    // It may be out of range, which has to be noticed.
-    if (mayFail(value)) l.hold(node, value);
+  switch (node.type) {
+    case "ParenthesizedExpression":
+      return lowerEffect(l, node.expression);
+    case "SequenceExpression":
+      return node.expressions.forEach((part) => lowerEffect(l, part));
+    case "CallExpression":
+      lowerCall(l, node);
+      return;
+    case "UpdateExpression":
+      changeBy(l, node);
+      return;
+    case "ConditionalExpression": {
+      const { test, consequent, alternate } = node;
+      const effect = (part: tree.Expression) => () => lowerEffect(l, part);
+      return lowerBranches(l, test, effect(consequent), effect(alternate));
+    }
+    case "LogicalExpression": {
+      const { operator, left, right } = node;
+      if (operator === "??") break;
+      const effect = () => lowerEffect(l, right);
+      return operator === "&&"
+        ? lowerBranches(l, left, effect, () => {})
+        : lowerBranches(l, left, () => {}, effect);
+    }
   }
+  const value = lowerExpression(l, node);
+  // It may be out of range, which has to be noticed.
+  if (mayFail(value)) l.hold(node, value);
+}
+
+/** `if (test) then else otherwise`. */
+export function lowerBranches(
+  l: Lowering,
+  node: tree.Expression,
+  then: () => void,
+  otherwise: () => void,
+): void {
+  const test = lowerTest(l, node);
+  const [yes, no] = [l.list(then), l.list(otherwise)];
+  // Setting one variable is a choice of values: no jump to mispredict.
+  const [only] = yes;
+  if (
+    no.length === 0 && yes.length === 1 && only!.op === "set" &&
+    only!.to && isCheap(only!.to, 4) && l.hasValue(only!.variable)
+  ) {
+    const { variable } = only!;
+    l.set(
+      variable,
+      l.apply(node, "select", [test, only!.to, l.get(node, variable)]),
+    );
+    return;
+  }
+  l.emit({ op: "if", test, then: yes, otherwise: no });
+}
+
+/** Whether an expression is a few quick instructions that cannot fail. */
+function isCheap(x: Expression, budget: number): boolean {
+  if (x.op === "constant" || x.op === "get" || x.op === "length") return true;
+  return (x.op === "add" || x.op === "sub") && budget > 1 &&
+    x.args.every((arg) => isCheap(arg, budget / 2));
 }
 
 function mayFail(x: Expression): boolean {
@@ -243,7 +293,7 @@ function lowerName(l: Lowering, node: tree.Identifier): Expression {
 }
 
 /** Why a name from outside is not known. */
-export function unknownName(name: string): string {
+function unknownName(name: string): string {
   return `${name} is not known inside the function: ` +
     `pass it as jit(f, { with: { ${name} } }), or as an argument`;
 }

@@ -8,13 +8,16 @@ import type * as tree from "acorn";
 import type { Expression, Label, Statement } from "./ir.ts";
 import {
   arrayOf,
+  lowerBranches,
   lowerEffect,
   lowerExpression,
   lowerTest,
 } from "./lower_expression.ts";
-import type { Jump, Lowering } from "./lowering.ts";
+import { type Binding, type Jump, type Lowering, Scope } from "./lowering.ts";
 
 type Node = tree.Statement | tree.ModuleDeclaration;
+
+const EARLY: Binding = { kind: "early" };
 
 /** What to write instead of what is not compiled. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -45,6 +48,12 @@ export function returnsValue(node: tree.Function): boolean {
 /** A list of statements; functions that it declares are known from the start. */
 export function lowerBody(l: Lowering, list: readonly Node[]): void {
   for (const node of list) {
+    // What a variable is named has no meaning from around the list.
+    if (node.type === "VariableDeclaration") {
+      for (const { id } of node.declarations) {
+        if (id.type === "Identifier") l.scope.declare(id.name, EARLY);
+      }
+    }
     if (node.type !== "FunctionDeclaration" || !node.id) continue;
     const { source } = l.frame;
     l.scope.declare(node.id.name, {
@@ -78,11 +87,11 @@ function lowerStatement(l: Lowering, node: Node): void {
     case "ForOfStatement":
     case "WhileStatement":
     case "DoWhileStatement":
-      return lowerLoop(l, node, undefined);
+      return lowerLoop(l, node, []);
     case "SwitchStatement":
-      return lowerSwitch(l, node, undefined);
+      return lowerSwitch(l, node, []);
     case "LabeledStatement":
-      return lowerLabeled(l, node);
+      return lowerLabeled(l, node, []);
     case "BreakStatement":
     case "ContinueStatement":
       return lowerJump(l, node);
@@ -116,8 +125,10 @@ function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
         l.refuse(id, "functions are not values: declare it with const");
       }
       const { source } = l.frame;
-      const { scope } = l;
-      l.scope.declare(id.name, { kind: "function", source, node: init, scope });
+      const scope = new Scope(l.scope);
+      const callee = { kind: "function", source, node: init, scope } as const;
+      if (init.id) scope.declare(init.id.name, callee);
+      l.scope.declare(id.name, callee);
       continue;
     }
     if (init?.type === "Identifier") {
@@ -141,34 +152,10 @@ function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
 }
 
 function lowerIf(l: Lowering, node: tree.IfStatement): void {
-  const test = lowerTest(l, node.test);
-  const then = branch(l, node.consequent);
-  const otherwise = node.alternate ? branch(l, node.alternate) : [];
-  // Setting one variable is a choice of values: no jump to mispredict.
-  const [only] = then;
-  if (
-    otherwise.length === 0 && then.length === 1 && only!.op === "set" &&
-    only!.to && isCheap(only!.to, 4) && l.hasValue(only!.variable)
-  ) {
-    const { variable } = only!;
-    l.set(
-      variable,
-      l.apply(node, "select", [test, only!.to, l.get(node, variable)]),
-    );
-    return;
-  }
-  l.emit({ op: "if", test, then, otherwise });
-}
-
-/** Whether an expression is a few quick instructions that cannot fail. */
-function isCheap(x: Expression, budget: number): boolean {
-  if (x.op === "constant" || x.op === "get" || x.op === "length") return true;
-  return (x.op === "add" || x.op === "sub") && budget > 1 &&
-    x.args.every((arg) => isCheap(arg, budget / 2));
-}
-
-function branch(l: Lowering, node: tree.Statement): Statement[] {
-  return l.list(() => l.scoped(() => lowerStatement(l, node)));
+  const branch = (part: tree.Statement | null | undefined) => () => {
+    if (part) l.scoped(() => lowerStatement(l, part));
+  };
+  lowerBranches(l, node.test, branch(node.consequent), branch(node.alternate));
 }
 
 function lowerReturn(l: Lowering, node: tree.ReturnStatement): void {
@@ -208,10 +195,10 @@ type LoopNode =
 function lowerLoop(
   l: Lowering,
   node: LoopNode,
-  name: string | undefined,
+  names: readonly string[],
 ): void {
   const [end, next] = [l.label(), l.label()];
-  const jump: Jump = { name, end, next, unnamed: true };
+  const jump: Jump = { names, end, next, unnamed: true };
   const emit = (
     test: tree.Expression | null | undefined,
     body: () => void,
@@ -308,7 +295,7 @@ function lowerForOf(
 function lowerSwitch(
   l: Lowering,
   node: tree.SwitchStatement,
-  name: string | undefined,
+  names: readonly string[],
 ): void {
   const value = l.hold(
     node.discriminant,
@@ -332,7 +319,7 @@ function lowerSwitch(
       const body = l.list(() =>
         withJump(
           l,
-          { name, end, next: undefined, unnamed: true },
+          { names, end, next: undefined, unnamed: true },
           () => lowerBody(l, consequent),
         )
       );
@@ -342,21 +329,28 @@ function lowerSwitch(
   });
 }
 
-function lowerLabeled(l: Lowering, node: tree.LabeledStatement): void {
-  const { name } = node.label;
+function lowerLabeled(
+  l: Lowering,
+  node: tree.LabeledStatement,
+  around: readonly string[],
+): void {
+  const names = [...around, node.label.name];
   const { body } = node;
   switch (body.type) {
     case "ForStatement":
     case "ForOfStatement":
     case "WhileStatement":
     case "DoWhileStatement":
-      return lowerLoop(l, body, name);
+      return lowerLoop(l, body, names);
     case "SwitchStatement":
-      return lowerSwitch(l, body, name);
+      return lowerSwitch(l, body, names);
+    case "LabeledStatement":
+      return lowerLabeled(l, body, names);
     default: {
       const end = l.label();
-      const jump: Jump = { name, end, next: undefined, unnamed: false };
-      const list = withJump(l, jump, () => branch(l, body));
+      const jump: Jump = { names, end, next: undefined, unnamed: false };
+      const inside = () => l.scoped(() => lowerStatement(l, body));
+      const list = l.list(() => withJump(l, jump, inside));
       l.emit({ op: "block", label: end, body: list });
     }
   }
@@ -370,7 +364,7 @@ function lowerJump(
   const name = node.label?.name;
   const jump = l.frame.jumps.findLast((jump) =>
     name !== undefined
-      ? jump.name === name
+      ? jump.names.includes(name)
       : isContinue
       ? jump.next !== undefined
       : jump.unnamed

@@ -44,7 +44,9 @@ export type Binding =
   | ArrayVariable
   | RandomVariable
   | Callee
-  | { readonly kind: "value"; readonly value: number | boolean };
+  | { readonly kind: "value"; readonly value: number | boolean }
+  /** A variable before its declaration. */
+  | { readonly kind: "early" };
 
 /** Names, and those around them. */
 export class Scope {
@@ -88,7 +90,7 @@ export class Scope {
 
 /** Where `break` and `continue` go. */
 export interface Jump {
-  readonly name: string | undefined;
+  readonly names: readonly string[];
   readonly end: Label;
   /** None for a switch or a plain block. */
   readonly next: Label | undefined;
@@ -142,9 +144,16 @@ export class Lowering {
   }
 
   /** What a name stands for. */
-  find(node: Identifier): Binding | undefined {
+  find(node: Identifier): Exclude<Binding, { kind: "early" }> | undefined {
     const { name } = node;
-    if (!this.scope.isOutOfReach(name)) return this.scope.find(name);
+    if (!this.scope.isOutOfReach(name)) {
+      const found = this.scope.find(name);
+      if (found?.kind !== "early") return found;
+      this.refuse(
+        node,
+        `${name} is used before it is declared: declare it earlier`,
+      );
+    }
     this.refuse(
       node,
       `${name} is from around a function that calls itself: ` +

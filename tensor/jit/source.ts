@@ -25,6 +25,14 @@ export interface ParsedFunction {
 // deno-lint-ignore no-explicit-any
 export type AnyFunction = (...args: any[]) => unknown;
 
+/** What messages call a function that has no name. */
+export const ANONYMOUS = "(anonymous)";
+
+/** The name of a function, for messages. */
+export function nameOf(f: AnyFunction): string {
+  return f.name || ANONYMOUS;
+}
+
 const parsed = new WeakMap<AnyFunction, ParsedFunction>();
 
 /**
@@ -35,7 +43,7 @@ const parsed = new WeakMap<AnyFunction, ParsedFunction>();
 export function parseFunction(f: AnyFunction): ParsedFunction {
   const present = parsed.get(f);
   if (present) return present;
-  const source = { name: f.name || "(anonymous)", text: f.toString() };
+  const source = { name: nameOf(f), text: f.toString() };
   const node = findFunction(source);
   const refuse = (what: string, instead: string) => {
     throw new JitError(source, 0, `${what}: ${instead}`);
@@ -64,9 +72,9 @@ function findFunction(source: Source): Function {
         "pass a function written in JavaScript",
     );
   }
-  // As an expression, or, for the shorthand of methods, as a property.
-  let failure: { readonly pos?: number; readonly message?: string } = {};
-  for (const [before, after] of [["(", ")"], ["({", "})"]] as const) {
+  // As an expression, or, for the shorthand of methods, in a class.
+  let failure = { offset: 0, message: "" };
+  for (const [before, after] of [["(", ")"], ["(class {", "})"]] as const) {
     try {
       const program = parse(`${before}${source.text}${after}`, {
         ecmaVersion: "latest",
@@ -79,29 +87,26 @@ function findFunction(source: Source): Function {
         expression.type === "FunctionExpression" ||
         expression.type === "ArrowFunctionExpression"
       ) return expression;
-      if (expression.type === "ClassExpression") {
-        throw new JitError(
-          source,
-          0,
-          "classes are not compiled: pass a function",
-        );
+      if (expression.type !== "ClassExpression") continue;
+      const [method] = expression.body.body;
+      if (before !== "(" && method?.type === "MethodDefinition") {
+        return method.value;
       }
-      if (expression.type === "ObjectExpression") {
-        const [property] = expression.properties;
-        if (
-          property?.type === "Property" &&
-          property.value.type === "FunctionExpression"
-        ) return property.value;
-      }
+      throw new JitError(
+        source,
+        0,
+        "classes are not compiled: pass a function",
+      );
     } catch (error) {
       if (error instanceof JitError) throw error;
-      failure = error as typeof failure;
+      const { pos, message } = error as SyntaxError & { pos: number };
+      failure = { offset: pos - before.length, message };
     }
   }
   throw new JitError(
     source,
-    (failure.pos ?? 1) - 2,
-    `the text of the function cannot be parsed: ${failure.message ?? ""}`,
+    failure.offset,
+    `the text of the function cannot be parsed: ${failure.message}`,
   );
 }
 

@@ -98,7 +98,15 @@ export class WebgpuMap {
     const gpu = this.#gpu;
     const made: GPUBuffer[] = [];
     const buffer = (bytes: number, usage: number): GPUBuffer => {
-      const size = Math.max(16, bytes + 3 & ~3);
+      const size = Math.max(16, 4 * Math.ceil(bytes / 4));
+      const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
+      const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+      if (size > most) {
+        throw new RangeError(
+          "jit: the results or an array are too large for the GPU: got " +
+            `${size} bytes: map parts of up to ${most}, or without a device`,
+        );
+      }
       const one = gpu.createBuffer({ size, usage });
       made.push(one);
       return one;

@@ -82,6 +82,40 @@ Deno.test("jit() compiles functions that call themselves or each other", () => {
   assertEquals(sum(Float64Array.of(1, 2, 3.5)), 6.5);
 });
 
+/** What takes a text apart in a way of its own; all are of two numbers. */
+const FORMS = [
+  "(a, b) => { a > b && (a = 7); return a; }",
+  "(a, b) => { a > b || a++; b && (a = 3, b = 4); return a * b; }",
+  "(a, b) => { let t = !1; a > b ? t = !0 : a = 3; return t ? a : b; }",
+  "(a, b) => { let s = 0; for (; a > 0 && s < 9; s++, a--) a > 2 ? b-- : 0;" +
+  " return s + b; }",
+  "(a, b) => { x: y: for (let i = 0; i < 9; i++) {" +
+  " if (i < a) continue x; if (i > 4) break y; b++; } return b; }",
+  "(a, b) => { x: y: { if (a > b) break x; b = 9; } return b; }",
+  "(a, b) => { const f = function g(n) { return n > 0 ? 2 + g(n - 1) : 1; };" +
+  " return f(a) + b; }",
+  "(class { #p(a, b) { return a - b; } static f() { return new this().#p; } })" +
+  ".f()",
+  "({ get(a, b) { return a * b; } }).get",
+  "({ ['a b'](a, b) { return a * b; } })['a b']",
+];
+
+Deno.test("jit() compiles expressions as statements, labels of labels, methods", () => {
+  for (const text of FORMS) {
+    const f = new Function(`return ${text}`)();
+    const compiled = jit(f as (a: number, b: number) => number);
+    for (const [a, b] of [[1, 2], [3, 2], [6, 0], [-1, 0.5]] as const) {
+      assertEquals(compiled(a, b), f(a, b), text);
+    }
+  }
+});
+
+Deno.test("jit() of a compiled function compiles what that was made from", () => {
+  const scaled = jit((x: number) => x * SCALE, { with: { SCALE: 3 } });
+  assertEquals(jit(scaled)(2), 6);
+  assertEquals(jit(scaled, { with: { SCALE: 4 } })(2), 8);
+});
+
 Deno.test("jit() finds the types of numbers at each call", () => {
   const half = jit((n: number) => n / 2);
   assertEquals([half(4), half(-4), half(0.5), half(NaN)], [2, -2, 0.25, NaN]);

@@ -61,6 +61,13 @@ const WRONG: readonly (readonly [text: string, at: string, says: string])[] = [
   ["(n) => { debugger; }", "1:10", "debugger is not compiled"],
   ["(n) => { class A {} }", "1:10", "classes are not compiled"],
   ["(n) => { function* g() {} }", "1:10", "generators are not compiled"],
+  [
+    "(n) => { const m = 1; { n += m; let m = 2; } return n; }",
+    "1:30",
+    "m is used before it is declared",
+  ],
+  ["(n) => { let m = m + 1; return m; }", "1:18", "m is used before it is"],
+  ["(n) => g(n)", "1:8", "if it is this one, write jit(function g(...) ...)"],
   ["(n) => { let m; return m; }", "1:24", "m may have no value here"],
   [
     "(n) => { let m; if (n > 1) { m = 1; n = 2; } return m; }",
@@ -125,7 +132,32 @@ Deno.test("jit() refuses what is no function of numbers", () => {
       "argument 0 cannot be compiled for",
     );
   }
-  assertThrows(() => (f as any)(), TypeError, "1 wanted, 0 given");
+  assertThrows(
+    () => (f as any)(),
+    TypeError,
+    "jit: (anonymous): arguments: 1 wanted, 0 given",
+  );
+  assertThrows(
+    () => jit((n: number) => n)("1" as any),
+    TypeError,
+    "jit: (anonymous): argument 0 cannot be compiled for: got a string",
+  );
+  // What is wrong is in the function, not in the call.
+  for (const text of ["(n, m = 2) => n", "(...n) => 1"]) {
+    assertThrows(() => jit(written(text))(1, 2), JitError, "not compiled");
+  }
+  for (const wrong of [null, "f64", 5]) {
+    assertThrows(
+      () => jit((n: number) => n, wrong as any),
+      TypeError,
+      "jit: the options are not an object",
+    );
+  }
+  assertThrows(
+    () => jit((n: number) => n, { signature: 5 as any }),
+    TypeError,
+    "jit: the signature is not a text or a list: got 5",
+  );
   assertThrows(
     () => jit((a: Float64Array) => a.length)(new BigInt64Array(1) as any),
     TypeError,
@@ -180,6 +212,14 @@ Deno.test("jit() with fallback runs the function itself, and says so once", asyn
     const h = jit((n: number) => Number(`${n}`), { fallback: true });
     assertEquals([await h.sum(4), await h.max(4), await h.min(4)], [6, 3, 0]);
     assertEquals(warnings.length, 2);
+    // Of arguments that are not compiled for, only that call.
+    const length = jit((x: any) => x.length, { fallback: true });
+    assertEquals([length([1, 2]), length("abc")], [2, 3]);
+    assertEquals(length(Int32Array.of(1)), 1);
+    assertEquals(length.signatures, ["(i32[])"]);
+    const add = jit((a: any, b: any = 2) => a + b, { fallback: true });
+    assertEquals([add(1), add(1, 1)], [3, 2]);
+    assertEquals(warnings.length, 4);
   } finally {
     onWarning(null);
   }

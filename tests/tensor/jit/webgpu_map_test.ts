@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { onWarning } from "@heddle/tensor";
 import { jit, JitError, Random } from "@heddle/tensor/jit";
 import { TEST_DEVICES } from "../../devices.ts";
 
@@ -127,6 +128,33 @@ gpuTest("map() on webgpu says which index is out of range", async () => {
     RangeError,
     "index 3 is out of range for x",
   );
+});
+
+gpuTest("map() on webgpu refuses more than a buffer holds", async () => {
+  const f = jit((i: number) => i, { device: await open() });
+  await assertRejects(
+    () => f.map(2 ** 31 - 1),
+    RangeError,
+    "an array are too large for the GPU: got 8589934588 bytes: map parts of",
+  );
+});
+
+gpuTest("map() on webgpu falls back, and the call does not", async () => {
+  const warnings: string[] = [];
+  onWarning((message) => warnings.push(message));
+  const device = await open();
+  const f = jit((i: number, x: Float64Array) => x[i]!, {
+    device,
+    fallback: true,
+  });
+  const x = Float64Array.of(0.1, 0.2);
+  try {
+    assertEquals(await f.map(2, x), x);
+    assertEquals(warnings.length, 1);
+  } finally {
+    onWarning(null);
+  }
+  assertThrows(() => f(2, x), RangeError, "index 2 is out of range");
 });
 
 gpuTest("map() on webgpu refuses what WGSL lacks", async () => {
