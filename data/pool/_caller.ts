@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import { type Costs, isCallable } from "./_cost.ts";
 import { type Chunk, type Job, part } from "./_job.ts";
 import type { Outcomes } from "./_outcomes.ts";
-import { makeLoop, runHere } from "./_run_here.ts";
+import { runHere } from "./_run_here.ts";
 import { fromWire, toWire } from "./_wire_error.ts";
 import { revive } from "./shared/_revive.ts";
 
@@ -53,8 +53,7 @@ export class Caller {
     if (!isCallable(job.f)) return;
     const { totals } = this.#outcomes;
     const cost = this.#costs.of(job);
-    cost.loop ??= makeLoop(job.options.spread);
-    const { count, ms, then } = runHere(cost.loop, job.f, chunk);
+    const { count, ms, then } = runHere(cost.loop(job), job.f, chunk);
     cost.ranHere(count, ms);
     totals.callerMs += ms;
     totals.itemsInCaller += count;

@@ -1,5 +1,5 @@
 import type { Job } from "./_job.ts";
-import type { Loop } from "./_run_here.ts";
+import { type Loop, makeLoop } from "./_run_here.ts";
 import type { RemoteReference } from "./remote.ts";
 
 /** How long a chunk should run: long beside a message, short beside a wait. */
@@ -12,22 +12,29 @@ const WAY_MS = 2e-4;
 const MAX_HERE_MS = 1;
 /** Clocks and messages say little about fewer items. */
 const FEW = 16;
+/** One measurement may fall into a pause of the machine; not so many in a row. */
+const ENOUGH = 3;
 /** How much larger a chunk may be than the one before: estimates are wrong. */
 const GROWTH = 16;
 
 /** What the items of a function cost, as measured. */
 class Cost {
   /** To run one in a worker, and in the calling thread. */
-  readonly #worker: Estimate = new Estimate();
-  readonly #caller: Estimate = new Estimate();
+  readonly #worker: Estimate = new Estimate(1);
+  readonly #caller: Estimate = new Estimate(ENOUGH);
   /** Of the calling thread, to send one and take its result. */
-  readonly #ship: Estimate = new Estimate();
+  readonly #ship: Estimate = new Estimate(ENOUGH);
   /** From sending one to having its result, but for running it. */
-  readonly #way: Estimate = new Estimate();
+  readonly #way: Estimate = new Estimate(ENOUGH);
   /** It gives promises, or ended the thread: never in the caller. */
   onlyInWorkers = false;
+  /** Run it in the calling thread: with an item, with one spread. */
+  readonly #loops: [Loop?, Loop?] = [];
+
   /** Runs it in the calling thread. */
-  loop: Loop | undefined;
+  loop({ options: { spread } }: Job): Loop {
+    return this.#loops[Number(spread)] ??= makeLoop(spread);
+  }
 
   /** A worker ran `items` in `ms`. */
   ran(items: number, ms: number): void {
@@ -60,7 +67,7 @@ class Cost {
     const run = this.#worker.ms;
     if (run === undefined) return 1;
     // Never so few that sending is not timed again: it may have been chance.
-    const sent = Math.max(FEW, CHUNK_MS / (this.#ship.ms ?? 1e-6));
+    const sent = Math.max(FEW, CHUNK_MS / (this.#ship.sure ?? 1e-6));
     return Math.max(
       1,
       Math.floor(
@@ -87,11 +94,12 @@ class Cost {
       !options.mayRunHere || this.onlyInWorkers || run === undefined ||
       !isCallable(f)
     ) return false;
-    const here = this.#caller.ms ?? run;
+    // Not before it is sure: it would never run here again.
+    const here = this.#caller.sure ?? Math.min(run, this.#caller.ms ?? run);
     if (here > MAX_HERE_MS) return false;
     const there = Math.max(
-      (run + (this.#way.ms ?? WAY_MS)) / workers,
-      this.#ship.ms ?? 0,
+      (run + (this.#way.sure ?? WAY_MS)) / workers,
+      this.#ship.sure ?? 0,
     );
     return expected * here <= ROUND_TRIP_MS + expected * there;
   }
@@ -112,18 +120,33 @@ export class Costs {
 
 /** A time an item: recent items count more, and pauses of the machine little. */
 class Estimate {
+  /** The best guess so far. */
   ms: number | undefined;
+  readonly #enough: number;
+  #times = 0;
   #items = 0;
+
+  /** @param enough Measurements that make sure; of the first ones, the least. */
+  constructor(enough: number) {
+    this.#enough = enough;
+  }
+
+  /** The estimate, once it is one. */
+  get sure(): number | undefined {
+    return this.#times < this.#enough ? undefined : this.ms;
+  }
 
   add(items: number, ms: number): void {
     if (items === 0) return;
     const before = this.#items / 2;
     this.#items = items + before;
     const now = ms / items;
-    if (this.ms === undefined) this.ms = now;
-    else {
+    if (this.#times++ < this.#enough) {
+      this.ms = Math.min(now, this.ms ?? now);
+    } else {
+      const was = this.ms ?? now;
       const share = items / this.#items;
-      this.ms += share * (Math.min(now, 4 * this.ms + 1e-6) - this.ms);
+      this.ms = was + share * (Math.min(now, 4 * was + 1e-6) - was);
     }
   }
 

@@ -1,6 +1,40 @@
 import { type Drawn, Job, type JobOptions } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
+import { ownCode } from "./_own_code.ts";
 import type { RemoteReference } from "./remote.ts";
+
+/** Arrays of results, made and written by code of a function's own. */
+interface Results {
+  make(length: number): unknown[];
+  write(values: Packed, to: unknown[], start: number): void;
+}
+
+const known = new Map<string, Results>();
+
+/**
+ * Those of one function: where an array once held objects, the engine makes
+ * each one for objects, in which numbers take three times as long.
+ */
+function resultsOf(
+  { moduleUrl, exportName }: RemoteReference,
+  onError: OnItemError,
+): Results {
+  const key = `${moduleUrl} ${exportName} ${onError}`;
+  let results = known.get(key);
+  if (!results) {
+    known.set(
+      key,
+      results = {
+        make: ownCode(["length"], "return new Array(length)"),
+        write: ownCode(
+          ["values", "to", "start"],
+          "for (let i = 0; i < values.length; i++) to[start + i] = values[i]",
+        ),
+      },
+    );
+  }
+  return results;
+}
 
 /** How a map goes on after an item failed. */
 export type OnItemError = "reject" | "settle";
@@ -10,6 +44,7 @@ export class ItemsJob extends Job {
   readonly done: Promise<unknown[]>;
   readonly #items: Packed;
   readonly #onError: OnItemError;
+  readonly #results: Results;
   readonly #values: unknown[];
   #next = 0;
   #left: number;
@@ -26,7 +61,8 @@ export class ItemsJob extends Job {
     this.#items = items;
     this.#onError = onError;
     this.#left = items.length;
-    this.#values = new Array(items.length);
+    this.#results = resultsOf(f, onError);
+    this.#values = this.#results.make(items.length);
     const { promise, resolve, reject } = Promise.withResolvers<unknown[]>();
     this.done = promise;
     this.#resolve = resolve;
@@ -59,12 +95,10 @@ export class ItemsJob extends Job {
   results(start: number, values: Packed): void {
     if (!this.open) return;
     const { length } = values;
-    const settle = this.#onError === "settle";
-    for (let i = 0; i < length; i++) {
-      this.#values[start + i] = settle
-        ? { status: "fulfilled", value: values[i] }
-        : values[i];
-    }
+    const outcomes = this.#onError === "reject"
+      ? values
+      : Array.from(values, (value) => ({ status: "fulfilled", value }));
+    this.#results.write(outcomes, this.#values, start);
     this.#count(length);
   }
 

@@ -7,6 +7,7 @@
 import { trapExit } from "./_exit_trap.ts";
 import type { Chunk } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
+import { ownCode } from "./_own_code.ts";
 import { revive } from "./shared/_revive.ts";
 import { notSendable } from "./_wire_error.ts";
 import { movedParts } from "./moved.ts";
@@ -30,13 +31,12 @@ export type Loop = (
 ) => { readonly at: number; readonly thrown?: unknown };
 
 /**
- * A loop of a function's own. From text, since closures of one text share what
- * the engine learns of their calls: a loop that saw other functions calls each
- * of them five times as slowly.
+ * A loop of a function's own: one that saw other functions calls each of them
+ * five times as slowly.
  */
 export function makeLoop(spread: boolean): Loop {
-  return new Function(
-    ...["f", "items", "from", "to", "out", "shift", "take", "give"],
+  return ownCode(
+    ["f", "items", "from", "to", "out", "shift", "take", "give"],
     `let at = from;
     try {
       for (; at < to; at++) {
@@ -50,7 +50,7 @@ export function makeLoop(spread: boolean): Loop {
       return { at, thrown };
     }
     return { at };`,
-  ) as Loop;
+  );
 }
 
 /** How items went. */

@@ -1,15 +1,40 @@
-import { assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { Costs } from "../../../data/pool/_cost.ts";
 import { ItemsJob } from "../../../data/pool/_items_job.ts";
 import { square } from "./work.ts";
 
-Deno.test("chunkSize() gets over one send that took long", () => {
+function jobOf(mayRunHere: boolean): ItemsJob {
   const items = Array.from({ length: 1e6 }, (_, at) => at);
-  const job = new ItemsJob(square, items, "reject", {
+  return new ItemsJob(square, items, "reject", {
     spread: false,
     chunkSize: undefined,
-    mayRunHere: false,
+    mayRunHere,
   });
+}
+
+Deno.test("isFasterHere() gets over one slow run in the caller", () => {
+  const job = jobOf(true);
+  const cost = new Costs().of(job);
+  cost.ran(16, 16e-4);
+  assert(cost.isFasterHere(job, 2));
+  cost.ranHere(16, 20); // the thread was stopped for 20 ms
+  assert(cost.isFasterHere(job, 2));
+  for (let round = 0; round < 2; round++) cost.ranHere(16, 16e-4);
+  assert(cost.isFasterHere(job, 2));
+});
+
+Deno.test("isFasterHere() does not keep costly items because one send was slow", () => {
+  const job = jobOf(true);
+  const cost = new Costs().of(job);
+  cost.ran(16, 16 * 0.5);
+  cost.shipped(16, 50, 100);
+  assert(!cost.isFasterHere(job, 2));
+  for (let round = 0; round < 2; round++) cost.shipped(16, 0.1, 0.5);
+  assert(!cost.isFasterHere(job, 2));
+});
+
+Deno.test("chunkSize() gets over one send that took long", () => {
+  const job = jobOf(false);
   const cost = new Costs().of(job);
   assertEquals(cost.chunkSize(job, 2), 1);
   cost.ran(16, 0.001);

@@ -18,6 +18,7 @@ import {
 import {
   add,
   awaitTurn,
+  countArguments,
   countCalls,
   evenOnly,
   fails,
@@ -91,6 +92,38 @@ Deno.test("Pool.starmap() spreads each item over the parameters", async () => {
   const sums = pairs.map(([a, b]) => a + b);
   assertEquals(await pool.starmap(add, pairs), sums);
   assertEquals(await pool.starmap(add, pairs), sums);
+});
+
+Deno.test("Pool runs a function both with items and with lists of arguments in the caller", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const lists = Array.from({ length: 5000 }, (_, x) => [x, x, x]);
+  for (let round = 0; round < 2; round++) {
+    const spread = await pool.starmap(countArguments, lists as [][]);
+    assertEquals(new Set(spread), new Set([3]));
+    const whole = await pool.map(countArguments, lists as []);
+    assertEquals(new Set(whole), new Set([1]));
+  }
+  assertLess(1000, pool.statistics.itemsInCaller);
+});
+
+Deno.test("Pool.map() gives arrays made for numbers, whatever it gave before", async () => {
+  const program = `
+    import { Pool } from "@heddle/data/pool";
+    import { getState, negate } from ${
+    JSON.stringify(import.meta.resolve("./work.ts"))
+  };
+    await using pool = new Pool({ workers: 1 });
+    const halves = Array.from({ length: 5000 }, (_, x) => x + 0.5);
+    for (let i = 0; i < 3; i++) await pool.map(getState, halves);
+    const negated = await pool.map(negate, halves);
+    const test = new Function("array", "return %HasDoubleElements(array)");
+    console.log(test(negated));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--v8-flags=--allow-natives-syntax", program],
+    cwd: new URL("../../..", import.meta.url),
+    stderr: "inherit",
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "true\n");
 });
 
 Deno.test("Pool.apply() and applyAsync() give what the function gives", async () => {

@@ -13,6 +13,13 @@ export const add = remote(import.meta, function add(a: number, b: number) {
   return a + b;
 });
 
+export const countArguments = remote(
+  import.meta,
+  function countArguments(...list: unknown[]) {
+    return list.length;
+  },
+);
+
 export const fails = remote(import.meta, function fails(text: string): never {
   throw new RangeError(text);
 });
