@@ -112,7 +112,7 @@ Deno.test("Pool.map() gives arrays made for numbers, whatever it gave before", a
     import { getState, negate } from ${
     JSON.stringify(import.meta.resolve("./work.ts"))
   };
-    await using pool = new Pool({ workers: 1 });
+    await using pool = new Pool({ workers: 1, inCaller: false });
     const halves = Array.from({ length: 5000 }, (_, x) => x + 0.5);
     for (let i = 0; i < 3; i++) await pool.map(getState, halves);
     const negated = await pool.map(negate, halves);
