@@ -26,6 +26,22 @@ export function makeHandle<Kind extends string>(
   return { kind, words: new Int32Array(buffer), threads };
 }
 
+/**
+ * The handle that a constructor was given, instead of what a new object needs.
+ *
+ * @throws {TypeError} If it is none of this kind.
+ */
+export function checkHandle<Handle extends { readonly kind: string }>(
+  kind: Handle["kind"],
+  handle: Handle,
+): Handle {
+  if ((handle as Partial<Handle> | null)?.kind === kind) return handle;
+  throw new TypeError(
+    `${kind}: expected numbers for a new one, or the handle of another: got ` +
+      `${typeof handle === "object" ? "an object" : typeof handle}`,
+  );
+}
+
 /** This thread's number in the table that an object refers to. */
 export function threadIdFor(handle: SharedHandle): number {
   return membershipIn(handle.threads).id;

@@ -1,10 +1,11 @@
 import {
+  checkHandle,
   handleOf,
   makeHandle,
   type SharedClone,
   type SharedHandle,
 } from "./_handle.ts";
-import { waitFor, waitForSync } from "./_sleep.ts";
+import { Deadline, waitFor, waitForSync } from "./_sleep.ts";
 import { BrokenBarrierError } from "./broken_barrier_error.ts";
 import type { BlockOptions, WaitOptions } from "./wait_options.ts";
 
@@ -63,7 +64,7 @@ export class Barrier {
       }
       this.handle = makeHandle("Barrier", 2);
       this.handle.words[PARTIES] = parties;
-    } else this.handle = parties;
+    } else this.handle = checkHandle("Barrier", parties);
     this.#words = this.handle.words;
   }
 
@@ -103,6 +104,7 @@ export class Barrier {
    * @throws {DOMException} `TimeoutError`, if it took too long.
    */
   async wait(options: WaitOptions = {}): Promise<number> {
+    new Deadline("Barrier.wait", options); // refused before this one counts
     options.signal?.throwIfAborted();
     const { place, round } = this.#arrive("wait");
     if (round === undefined) return place;
@@ -126,6 +128,7 @@ export class Barrier {
    * @throws {TypeError} If this thread may not block, as a page's.
    */
   waitSync(options: BlockOptions = {}): number {
+    new Deadline("Barrier.waitSync", options);
     const { place, round } = this.#arrive("waitSync");
     if (round === undefined) return place;
     const done = (state: number) => outcome(state, round);

@@ -1,4 +1,5 @@
 import {
+  checkHandle,
   handleOf,
   makeHandle,
   type SharedClone,
@@ -55,7 +56,7 @@ export class Lock {
   constructor(
     handle: SharedHandle<"Lock"> = makeHandle("Lock", OWNERSHIP_WORDS),
   ) {
-    this.handle = handle;
+    this.handle = checkHandle("Lock", handle);
     this.#ownership = new Ownership(handle);
   }
 

@@ -1,4 +1,5 @@
 import {
+  checkHandle,
   handleOf,
   makeHandle,
   type SharedClone,
@@ -45,7 +46,7 @@ export class RLock {
   constructor(
     handle: SharedHandle<"RLock"> = makeHandle("RLock", OWNERSHIP_WORDS),
   ) {
-    this.handle = handle;
+    this.handle = checkHandle("RLock", handle);
     this.#ownership = new Ownership(handle);
   }
 

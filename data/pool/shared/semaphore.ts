@@ -1,4 +1,5 @@
 import {
+  checkHandle,
   handleOf,
   makeHandle,
   type SharedClone,
@@ -67,7 +68,7 @@ export class Semaphore {
       this.handle = makeHandle("Semaphore", TURN_WORDS + 2);
       this.handle.words[PERMITS] = permits;
       this.handle.words[MAXIMUM] = maximum;
-    } else this.handle = permits;
+    } else this.handle = checkHandle("Semaphore", permits);
     const { words } = this.handle;
     this.#words = words;
     this.#turns = new Turns(this.handle, () => takePermit(words), () => {});

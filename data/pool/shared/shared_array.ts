@@ -112,7 +112,7 @@ export class SharedArray<Dtype extends SharedDtype = SharedDtype> {
     dtype: Dtype | SharedArrayHandle<Dtype>,
     from: number | ArrayLike<SharedElement<Dtype>> = 0,
   ) {
-    this.handle = typeof dtype === "object" ? dtype : {
+    this.handle = typeof dtype === "object" && dtype !== null ? dtype : {
       kind: "SharedArray",
       dtype,
       data: makeData("SharedArray", dtype, from),
@@ -272,7 +272,7 @@ function makeData<Dtype extends SharedDtype>(
   from: number | ArrayLike<SharedElement<Dtype>>,
 ): SharedTypedArrays[Dtype] {
   const Data = CONSTRUCTORS[dtype];
-  if (Data === undefined) {
+  if (!Object.hasOwn(CONSTRUCTORS, dtype)) {
     throw new TypeError(
       `${operation}: unknown type of elements: got ${JSON.stringify(dtype)}: ` +
         `use one of ${Object.keys(CONSTRUCTORS).join(", ")}`,

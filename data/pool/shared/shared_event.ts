@@ -1,4 +1,5 @@
 import {
+  checkHandle,
   handleOf,
   makeHandle,
   type SharedClone,
@@ -39,7 +40,7 @@ export class SharedEvent {
   constructor(
     handle: SharedHandle<"SharedEvent"> = makeHandle("SharedEvent", 1),
   ) {
-    this.handle = handle;
+    this.handle = checkHandle("SharedEvent", handle);
     this.#words = handle.words;
   }
 

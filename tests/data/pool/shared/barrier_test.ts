@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Barrier, BrokenBarrierError, SharedArray } from "@heddle/data/pool";
+import {
+  Barrier,
+  BrokenBarrierError,
+  Lock,
+  RLock,
+  Semaphore,
+  SharedArray,
+  SharedEvent,
+} from "@heddle/data/pool";
 import { start, until } from "./threads.ts";
 
 Deno.test("Barrier keeps threads together round after round", async () => {
@@ -104,4 +112,25 @@ Deno.test("Barrier refuses numbers of parties that cannot be", () => {
   }
   assertEquals(new Barrier(1023).parties, 1023);
   assertThrows(() => Barrier.from({ handle: {} } as never), TypeError);
+});
+
+Deno.test("Barrier is not broken by options that are refused", async () => {
+  const barrier = new Barrier(2);
+  const timeoutMs = -1;
+  assertThrows(() => barrier.waitSync({ timeoutMs }), RangeError, "got -1");
+  await assertRejects(() => barrier.wait({ timeoutMs }), RangeError, "got -1");
+  assertEquals([barrier.waiting, barrier.broken], [0, false]);
+});
+
+Deno.test("Barrier, Lock and the like refuse what is no handle", () => {
+  for (const Kind of [Barrier, Lock, RLock, Semaphore, SharedEvent]) {
+    const Wrong = Kind as unknown as new (handle: unknown) => unknown;
+    for (const handle of ["2", {}, new SharedArray("int8").handle]) {
+      assertThrows(
+        () => new Wrong(handle),
+        TypeError,
+        `${Kind.name}: expected`,
+      );
+    }
+  }
 });
