@@ -6,6 +6,7 @@ import type { RemoteReference } from "./remote.ts";
 export interface Call {
   readonly args: readonly unknown[];
   readonly index: number;
+  readonly name: string | undefined;
   resolve(value: unknown): void;
   reject(reason: unknown): void;
 }
@@ -81,6 +82,10 @@ export class CallsJob extends Job {
 
   wants(position: number): boolean {
     return this.#calls.has(position);
+  }
+
+  override nameOf(position: number): string {
+    return this.#calls.get(position)?.name ?? super.nameOf(position);
   }
 
   override indexOf(position: number): number {

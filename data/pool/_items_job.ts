@@ -39,35 +39,40 @@ function resultsOf(
 /** How a map goes on after an item failed. */
 export type OnItemError = "reject" | "settle";
 
-/** A map over items that are all there. */
+/** A map that begins when all of its items are there. */
 export class ItemsJob extends Job {
   readonly done: Promise<unknown[]>;
-  readonly #items: Packed;
+  #items: Packed = [];
   readonly #onError: OnItemError;
   readonly #results: Results;
-  readonly #values: unknown[];
+  #values: unknown[] = [];
   #next = 0;
-  #left: number;
+  /** Without end until the items are there. */
+  #left = Infinity;
   #resolve: (values: unknown[]) => void;
   #reject: (reason: unknown) => void;
 
   constructor(
     f: RemoteReference,
-    items: Packed,
     onError: OnItemError,
     options: JobOptions,
   ) {
     super(f, options);
-    this.#items = items;
     this.#onError = onError;
-    this.#left = items.length;
     this.#results = resultsOf(f, onError);
-    this.#values = this.#results.make(items.length);
     const { promise, resolve, reject } = Promise.withResolvers<unknown[]>();
     this.done = promise;
     this.#resolve = resolve;
     this.#reject = reject;
-    if (this.#left === 0) resolve([]);
+  }
+
+  /** Gives it its items. */
+  begin(items: Packed): void {
+    if (!this.open) return;
+    this.#items = items;
+    this.#left = items.length;
+    this.#values = this.#results.make(items.length);
+    if (items.length === 0) this.#resolve(this.#values);
   }
 
   get open(): boolean {

@@ -73,6 +73,11 @@ export abstract class Job {
     return position;
   }
 
+  /** What errors call the item. */
+  nameOf(position: number): string {
+    return `${this.f.exportName}: item ${this.indexOf(position)}`;
+  }
+
   /** Number of items that can be taken. */
   get waiting(): number {
     return this.open ? this.#againItems + this.fresh : 0;

@@ -41,7 +41,7 @@ export class Outcomes {
   /** An item threw, here or in a worker. */
   threw(job: Job, position: number, thrown: unknown): void {
     const index = job.indexOf(position);
-    const message = `${job.f.exportName}: item ${index}: ${summary(thrown)}`;
+    const message = `${job.nameOf(position)}: ${summary(thrown)}`;
     this.#fail(job, position, new TaskError(message, index, thrown));
   }
 
@@ -94,8 +94,7 @@ export class Outcomes {
     const why = gone
       ? "it had been moved there and is lost"
       : "as at the first try";
-    const message =
-      `${job.f.exportName}: item ${index}: its worker ended by ${how}: ${why}`;
+    const message = `${job.nameOf(start)}: its worker ended by ${how}: ${why}`;
     const death = { index, attempts, exitCode, cause };
     this.#fail(job, start, new WorkerDiedError(message, death));
   }

@@ -68,17 +68,27 @@ export interface RunHere {
 
 /** Thrown through a function that asked to end the thread. */
 class ExitSignal {
-  readonly how: string;
+  readonly #how: string;
   constructor(how: string) {
-    this.how = how;
+    this.#how = how;
+  }
+  /** Not by instanceof: what functions throw may be a proxy that was revoked. */
+  static howOf(thrown: unknown): string | undefined {
+    const isObject = typeof thrown === "object" && thrown !== null;
+    return isObject && #how in thrown ? thrown.#how : undefined;
   }
 }
 
 /** Thrown where the result is a promise. */
 class PromiseSignal {
-  readonly promise: PromiseLike<unknown>;
+  readonly #promise: PromiseLike<unknown>;
   constructor(promise: PromiseLike<unknown>) {
-    this.promise = promise;
+    this.#promise = promise;
+  }
+  /** As {@linkcode ExitSignal.howOf}. */
+  static promiseOf(thrown: unknown): PromiseLike<unknown> | undefined {
+    const isObject = typeof thrown === "object" && thrown !== null;
+    return isObject && #promise in thrown ? thrown.#promise : undefined;
   }
 }
 
@@ -115,12 +125,10 @@ export function runHere(
   if (target) job.written(count);
   else job.results(start, out);
   if (at === to) return { count, ms };
-  if (thrown instanceof ExitSignal) {
-    return { count, ms, then: { kind: "exit", how: thrown.how } };
-  }
-  if (thrown instanceof PromiseSignal) {
-    return { count, ms, then: { kind: "promise", promise: thrown.promise } };
-  }
+  const how = ExitSignal.howOf(thrown);
+  if (how !== undefined) return { count, ms, then: { kind: "exit", how } };
+  const promise = PromiseSignal.promiseOf(thrown);
+  if (promise) return { count, ms, then: { kind: "promise", promise } };
   return { count, ms, then: { kind: "threw", error: thrown } };
 }
 

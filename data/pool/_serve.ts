@@ -27,7 +27,7 @@ import type {
 } from "./_messages.ts";
 import { pack } from "./_pack.ts";
 import { revive } from "./shared/_revive.ts";
-import { notSendable, toWire, type WireError } from "./_wire_error.ts";
+import { bare, notSendable, toWire, type WireError } from "./_wire_error.ts";
 import { enterWorker } from "./_worker_scope.ts";
 
 /** Sends a message to the pool; throws if it cannot be cloned. */
@@ -88,9 +88,9 @@ class ChunkRunner {
           ...revive(args),
         );
       } catch (error) {
-        this.#send(
-          { type: "unusable", id: undefined, error: toWire(error) },
-          [],
+        this.#report(
+          error,
+          (error) => ({ type: "unusable", id: undefined, error }),
         );
         return;
       }
@@ -123,7 +123,7 @@ class ChunkRunner {
       // An emptied typed array of items would say 0.
       if (items.length > 0) this.#flush(done);
     } catch (error) {
-      this.#send({ type: "unusable", id, error: toWire(error) }, []);
+      this.#report(error, (error) => ({ type: "unusable", id, error }));
     }
     this.#chunk = undefined;
     if (board) Atomics.store(board, CHUNK, 0);
@@ -156,7 +156,7 @@ class ChunkRunner {
         this.#values.push(silent ? undefined : result);
       } catch (error) {
         this.#flush();
-        this.#send({ type: "error", id, error: toWire(error) }, []);
+        this.#report(error, (error) => ({ type: "error", id, error }));
       }
       if (this.#sendEach) this.#flush();
       else if (at === look) {
@@ -198,29 +198,42 @@ class ChunkRunner {
       const { values, transfer } = pack([value], 0, 1, false);
       this.#send({ type: "results", id, values }, transfer);
     } catch (cause) {
-      const error = notSendable("the result", cause);
-      this.#send({ type: "error", id, error: toWire(error) }, []);
+      this.#report(
+        notSendable("the result", cause),
+        (error) => ({ type: "error", id, error }),
+      );
+    }
+  }
+
+  /** Sends a message about what was thrown, of which not all may go. */
+  #report(thrown: unknown, message: (error: WireError) => FromWorker): void {
+    const wire = toWire(thrown);
+    try {
+      this.#send(message(wire), []);
+    } catch {
+      this.#send(message(bare(wire)), []);
     }
   }
 
   #fail(how: string, error: unknown): void {
-    this.#die(how, 1, toWire(error));
+    this.#die(how, 1, { error });
     close();
   }
 
   /** Says what is there and that this is the end. */
-  #die(how: string, exitCode: number, error?: WireError): void {
+  #die(how: string, exitCode: number, thrown?: { error: unknown }): void {
     if (this.#dying) return;
     this.#dying = true;
     this.#flush();
-    this.#send({
+    const word = {
       type: "dying",
       how,
       exitCode,
       importing: this.#scope.importing,
       id: this.#chunk?.id,
-      ...error && { error },
-    }, []);
+    } as const;
+    if (thrown) this.#report(thrown.error, (error) => ({ ...word, error }));
+    else this.#send(word, []);
   }
 }
 

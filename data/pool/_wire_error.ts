@@ -22,30 +22,48 @@ const CLASSES: Readonly<Record<string, ErrorConstructor>> = {
   URIError,
 };
 
+/** What an error has anyway. */
+const OWN: readonly string[] = ["name", "message", "stack", "cause", "errors"];
+
 /** Deep enough for causes of causes, and an end to circles. */
 const MAX_DEPTH = 8;
 
-/** Takes apart what was thrown. */
+/** Takes apart what was thrown, whatever that is. */
 export function toWire(thrown: unknown, depth = 0): WireError {
-  if (!(thrown instanceof Error)) {
+  if (!isError(thrown)) {
     return { kind: "value", value: sendable(thrown) ? thrown : text(thrown) };
   }
   const inner = (value: unknown) =>
     depth < MAX_DEPTH ? toWire(value, depth + 1) : undefined;
   const fields: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(thrown)) {
-    if (name !== "name" && sendable(value)) fields[name] = value;
+  for (const name of Object.keys(thrown)) {
+    const value = read(thrown, name);
+    if (!OWN.includes(name) && sendable(value)) fields[name] = value;
   }
+  const stack = read(thrown, "stack");
+  const cause = read(thrown, "cause");
+  const errors = read(thrown, "errors");
   return {
     kind: "error",
-    name: text(thrown.name),
-    message: text(thrown.message),
-    stack: thrown.stack,
-    cause: thrown.cause === undefined ? undefined : inner(thrown.cause),
-    errors: thrown instanceof AggregateError
-      ? thrown.errors.flatMap((error) => inner(error) ?? [])
+    name: text(read(thrown, "name")),
+    message: text(read(thrown, "message")),
+    stack: typeof stack === "string" ? stack : undefined,
+    cause: cause === undefined ? undefined : inner(cause),
+    errors: thrown instanceof AggregateError && Array.isArray(errors)
+      ? errors.flatMap((error) => inner(error) ?? [])
       : undefined,
     fields,
+  };
+}
+
+/** Less of it, for a channel that did not carry it: no fields, values as text. */
+export function bare(wire: WireError): WireError {
+  if (wire.kind === "value") return { kind: "value", value: text(wire.value) };
+  return {
+    ...wire,
+    fields: {},
+    cause: wire.cause && bare(wire.cause),
+    errors: wire.errors?.map(bare),
   };
 }
 
@@ -63,7 +81,7 @@ export function fromWire(wire: WireError): unknown {
       writable: true,
     });
   if (error.name !== wire.name) own("name", wire.name);
-  own("stack", wire.stack);
+  own("stack", wire.stack ?? `${wire.name}: ${wire.message}`);
   return Object.assign(error, wire.fields);
 }
 
@@ -75,8 +93,8 @@ export function notSendable(what: string, cause: unknown): TypeError {
 
 /** One line: `RangeError: too far`. */
 export function summary(thrown: unknown): string {
-  return thrown instanceof Error
-    ? `${thrown.name}: ${thrown.message}`
+  return isError(thrown)
+    ? `${text(read(thrown, "name"))}: ${text(read(thrown, "message"))}`
     : `threw ${text(thrown)}`;
 }
 
@@ -94,7 +112,27 @@ function sendable(value: unknown): boolean {
 function text(value: unknown): string {
   try {
     return String(value);
-  } catch {
+  } catch { /* it has no text of its own */ }
+  try {
     return Object.prototype.toString.call(value);
+  } catch {
+    return typeof value;
+  }
+}
+
+/** A property, unless it cannot be read. */
+function read(object: object, name: string): unknown {
+  try {
+    return (object as Record<string, unknown>)[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch { // a proxy that was revoked
+    return false;
   }
 }

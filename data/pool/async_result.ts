@@ -1,3 +1,5 @@
+import { within } from "./_within.ts";
+
 /**
  * A call that is under way.
  *
@@ -20,17 +22,17 @@ export class AsyncResult<T> {
    * What the call gives.
    *
    * @param timeoutMs How long to wait at most; the call itself goes on.
+   * @throws {RangeError} If `timeoutMs` is no number from 0.
    * @throws What the call failed with, or a `DOMException` named
    * `TimeoutError`.
    */
   async get(timeoutMs?: number): Promise<T> {
-    if (timeoutMs !== undefined && !await this.wait(timeoutMs)) {
+    return await within("AsyncResult.get", this.#promise, timeoutMs, () => {
       throw new DOMException(
         `AsyncResult.get: no result after ${timeoutMs} ms`,
         "TimeoutError",
       );
-    }
-    return await this.#promise;
+    });
   }
 
   /**
@@ -41,16 +43,8 @@ export class AsyncResult<T> {
    */
   async wait(timeoutMs?: number): Promise<boolean> {
     const ended = this.#promise.then(() => true, () => true);
-    if (timeoutMs === undefined) return await ended;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(this.ready()), timeoutMs);
-    });
-    try {
-      return await Promise.race([ended, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const onLate = () => this.ready();
+    return await within("AsyncResult.wait", ended, timeoutMs, onLate);
   }
 
   /** Whether the call ended, either way. */

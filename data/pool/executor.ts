@@ -11,6 +11,11 @@ export interface CallOptions {
    * @default 0
    */
   readonly index?: number;
+  /**
+   * What errors call the call.
+   * @default the name of the function, and the index
+   */
+  readonly name?: string;
 }
 
 /**

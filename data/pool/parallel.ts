@@ -1,8 +1,11 @@
+import { checkCall } from "./_check_call.ts";
 import { InlineExecutor } from "./_inline_executor.ts";
+import { showCaller } from "./_show_caller.ts";
 import { workerScope } from "./_worker_scope.ts";
 import type { DelayedCall } from "./delayed.ts";
 import type { Executor } from "./executor.ts";
 import { Pool } from "./pool.ts";
+import { describe } from "./remote.ts";
 
 /** How far {@linkcode parallel} is. */
 export interface ParallelProgress {
@@ -24,7 +27,8 @@ export interface ParallelOptions {
   readonly jobs?: number;
   /**
    * What runs them instead of a pool made for this: its size counts, and it
-   * stays open.
+   * stays open. After a call that fails, those that wait are dropped, and those
+   * that run are ended with their workers.
    */
   readonly executor?: Executor;
   /** Called after each call, in the order in which they end. */
@@ -102,10 +106,10 @@ async function runCalls<Result>(
 ): Promise<Awaited<Result>[]> {
   const started = performance.now();
   const total = Array.isArray(calls) ? calls.length : undefined;
-  const source = Symbol.asyncIterator in calls
-    ? calls[Symbol.asyncIterator]()
-    : calls[Symbol.iterator]();
+  const source = open(calls);
   const results: Awaited<Result>[] = [];
+  /** Tells the executor to drop the calls that nobody wants any more. */
+  const stop = new AbortController();
   let drawn = 0;
   let done = 0;
   let ended = false;
@@ -116,7 +120,9 @@ async function runCalls<Result>(
     if (ended) return undefined;
     const next = await source.next();
     if (next.done) ended = true;
-    return ended || next.done ? undefined : [drawn++, next.value];
+    if (ended || next.done) return undefined;
+    const index = drawn++;
+    return [index, checkCall(`parallel: call ${index}`, next.value)];
   };
   /** Runs calls, one after the other, until there are no more. */
   const lane = async () => {
@@ -126,24 +132,57 @@ async function runCalls<Result>(
       const call = await next;
       if (!call) return;
       const [index, { f, args }] = call;
-      results[index] = await executor.apply(
-        f,
-        args as never[],
-        { index, ...signal && { signal } },
-      );
+      const options = { index, signal: stop.signal };
+      results[index] = await executor.apply(f, args as never[], options);
       done++;
       onProgress?.({ done, total, elapsedMs: performance.now() - started });
     }
   };
   const lanes = executor.size * CALLS_A_WORKER;
+  const onAbort = () => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const stopped = new Promise<never>((_, reject) => {
+    const onStop = () => reject(stop.signal.reason);
+    stop.signal.addEventListener("abort", onStop, { once: true });
+  });
   try {
-    await Promise.all(
-      Array.from({ length: Math.min(lanes, total ?? lanes) }, lane),
-    );
+    // Neither a source nor a call that does not end keeps the others.
+    await Promise.race([
+      stopped,
+      Promise.all(
+        Array.from({ length: Math.min(lanes, total ?? lanes) }, lane),
+      ),
+    ]);
     return results;
-  } finally {
-    const early = !ended;
+  } catch (error) {
+    if (!ended) leave(source);
     ended = true;
-    if (early) await source.return?.();
+    stop.abort(error);
+    showCaller(error, runCalls);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
   }
+}
+
+type Source<Result> =
+  | Iterator<DelayedCall<Result>>
+  | AsyncIterator<DelayedCall<Result>>;
+
+function open<Result>(calls: DelayedCalls<Result>): Source<Result> {
+  const given: Partial<AsyncIterable<unknown> & Iterable<unknown>> = Object(
+    calls,
+  );
+  const source = given[Symbol.asyncIterator]?.() ?? given[Symbol.iterator]?.();
+  if (source) return source as Source<Result>;
+  throw new TypeError(
+    `parallel: the calls must be iterable: got ${describe(calls)}: ` +
+      "pass an array of delayed(f)(...args)",
+  );
+}
+
+/** Tells a source that it is no longer read; it may be amid something long. */
+function leave<Result>(source: Source<Result>): void {
+  // What it throws now comes after the error that counts.
+  Promise.try(() => source.return?.()).catch(() => {});
 }

@@ -1,15 +1,17 @@
+import { checkArguments, checkCall } from "./_check_call.ts";
 import { CallsJob } from "./_calls_job.ts";
 import { Crew } from "./_crew.ts";
+import { hostsFor } from "./_isolation.ts";
 import { ItemsJob, type OnItemError } from "./_items_job.ts";
 import type { Job } from "./_job.ts";
+import type { Packed } from "./_messages.ts";
+import { showCaller } from "./_show_caller.ts";
 import { StreamJob } from "./_stream_job.ts";
-import { subprocesses } from "./_subprocess.ts";
-import { startThread } from "./_thread.ts";
 import { workerScope } from "./_worker_scope.ts";
 import { AsyncResult } from "./async_result.ts";
 import type { DelayedCall } from "./delayed.ts";
 import type { CallOptions, Executor } from "./executor.ts";
-import { checkRemote, type RemoteReference } from "./remote.ts";
+import { checkRemote, describe, type RemoteReference } from "./remote.ts";
 import type { PoolStatistics } from "./statistics.ts";
 
 /** How a {@linkcode Pool} is made. */
@@ -121,6 +123,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   readonly #crew: Crew;
   readonly #inCaller: boolean;
   readonly #calls: Map<string, CallsJob> = new Map();
+  /** What was promised and has not ended. */
+  readonly #open: Set<{ readonly promise?: Promise<unknown> }> = new Set();
 
   /**
    * Starts the workers.
@@ -136,8 +140,6 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       maxTasksPerWorker = Infinity,
       inCaller = true,
       isolation = "thread",
-      permissions = [],
-      v8Flags = [],
       idleMs = 5000,
     } = options;
     const importing = workerScope()?.importing;
@@ -151,18 +153,9 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     if (maxTasksPerWorker !== Infinity) {
       checkCount("Pool", "maxTasksPerWorker", maxTasksPerWorker);
     }
-    if (isolation !== "thread" && isolation !== "process") {
-      throw new TypeError(
-        `Pool: isolation must be "thread" or "process": got ${isolation}`,
-      );
-    }
-    if (isolation === "thread" && permissions.length + v8Flags.length > 0) {
-      throw new TypeError(
-        "Pool: permissions and v8Flags are of processes: " +
-          'threads have those of the program: pass isolation: "process"',
-      );
-    }
-    if (!(idleMs >= 0)) {
+    const startHost = hostsFor("Pool", options);
+    const init = initializer && checkCall("Pool: initializer", initializer);
+    if (typeof idleMs !== "number" || !(idleMs >= 0)) {
       throw new RangeError(`Pool: idleMs must be 0 or more: got ${idleMs}`);
     }
     this.size = workers;
@@ -170,14 +163,12 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     this.#inCaller = inCaller;
     this.#crew = new Crew({
       workers,
-      startHost: isolation === "thread"
-        ? startThread
-        : subprocesses({ permissions, v8Flags }),
+      startHost,
       shared: isolation === "thread",
-      initializer: initializer && {
-        moduleUrl: checkRemote("Pool: initializer", initializer.f).moduleUrl,
-        exportName: initializer.f.exportName,
-        args: initializer.args,
+      initializer: init && {
+        moduleUrl: init.f.moduleUrl,
+        exportName: init.f.exportName,
+        args: init.args,
       },
       maxTasksPerWorker,
       idleMs,
@@ -200,20 +191,19 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
    * not begin yet are dropped.
    * @throws {WorkerDiedError} If an item ends the workers that run it.
    */
-  async map<Item, Result>(
+  map<Item, Result>(
     f: RemoteReference<[item: Item], Result>,
     items: Items<Item>,
     options: MapOptions = {},
   ): Promise<Awaited<Result>[]> {
-    const values = await this.#runItems(
+    return this.#runItems(
       "Pool.map",
       f as RemoteReference,
       items,
       false,
       "reject",
       options,
-    );
-    return values as Awaited<Result>[];
+    ) as Promise<Awaited<Result>[]>;
   }
 
   /**
@@ -232,40 +222,38 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
    *
    * @returns As `Promise.allSettled()` has it.
    */
-  async mapSettled<Item, Result>(
+  mapSettled<Item, Result>(
     f: RemoteReference<[item: Item], Result>,
     items: Items<Item>,
     options: MapOptions = {},
   ): Promise<PromiseSettledResult<Awaited<Result>>[]> {
-    const outcomes = await this.#runItems(
+    return this.#runItems(
       "Pool.mapSettled",
       f as RemoteReference,
       items,
       false,
       "settle",
       options,
-    );
-    return outcomes as PromiseSettledResult<Awaited<Result>>[];
+    ) as Promise<PromiseSettledResult<Awaited<Result>>[]>;
   }
 
   /** As {@linkcode Pool.map}; each item is a list of arguments. */
-  async starmap<Args extends unknown[], Result>(
+  starmap<Args extends unknown[], Result>(
     f: RemoteReference<Args, Result>,
     items: Items<Args>,
     options: MapOptions = {},
   ): Promise<Awaited<Result>[]> {
-    const values = await this.#runItems(
+    return this.#runItems(
       "Pool.starmap",
       f as RemoteReference,
       items,
       true,
       "reject",
       options,
-    );
-    return values as Awaited<Result>[];
+    ) as Promise<Awaited<Result>[]>;
   }
 
-  async #runItems(
+  #runItems(
     operation: string,
     f: RemoteReference,
     items: Items<unknown>,
@@ -273,25 +261,56 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     onError: OnItemError,
     { chunkSize, signal }: MapOptions,
   ): Promise<unknown[]> {
-    this.#check(operation, f, chunkSize, signal);
-    const list = isList(items)
-      ? items
-      : Symbol.asyncIterator in items
-      ? await Array.fromAsync(items)
-      : Array.from(items);
-    signal?.throwIfAborted();
-    const job = new ItemsJob(f, list, onError, {
-      spread,
-      chunkSize,
-      mayRunHere: this.#inCaller && chunkSize === undefined,
+    return this.#follow(async () => {
+      this.#check(operation, f, chunkSize, signal);
+      checkItems(operation, items);
+      const job = new ItemsJob(f, onError, {
+        spread,
+        chunkSize,
+        mayRunHere: this.#inCaller && chunkSize === undefined,
+      });
+      const begin = (list: Packed) => {
+        if (spread) checkLists(operation, list);
+        job.begin(list);
+        this.#crew.wake(job);
+      };
+      const unlisten = this.#listen(job, signal);
+      try {
+        if (isAsync(items)) {
+          this.#crew.wake(job); // close() waits for it, terminate() ends it
+          collect(items, job).then(begin).catch((error) => {
+            job.abandon(error);
+            this.#crew.wake(job);
+          });
+        } else {
+          const list = isList(items) ? items : Array.from(items);
+          signal?.throwIfAborted();
+          begin(list);
+        }
+        return await job.done;
+      } finally {
+        unlisten();
+      }
     });
-    const unlisten = this.#listen(job, signal);
-    this.#crew.wake(job);
-    try {
-      return await job.done;
-    } finally {
-      unlisten();
-    }
+  }
+
+  /** Runs a call to its end, with the caller in the stack of its errors. */
+  #follow<Result>(run: () => Promise<Result>): Promise<Result> {
+    const call: { promise?: Promise<unknown> } = {};
+    const follow = async () => {
+      this.#open.add(call);
+      try {
+        return await run();
+      } catch (error) {
+        showCaller(error, follow);
+        throw error;
+      } finally {
+        this.#open.delete(call);
+      }
+    };
+    const promise = follow();
+    call.promise = promise;
+    return promise;
   }
 
   /**
@@ -344,7 +363,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   ): AsyncIterableIterator<unknown, undefined> {
     this.#check(operation, f, chunkSize, signal);
     checkCount(operation, "ahead", ahead);
-    const source = Symbol.asyncIterator in items
+    checkItems(operation, items);
+    const source = isAsync(items)
       ? items[Symbol.asyncIterator]()
       : items[Symbol.iterator]();
     let unlisten = () => {};
@@ -379,22 +399,31 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     args: Args,
     options: CallOptions = {},
   ): Promise<Awaited<Result>> {
-    return new Promise<Awaited<Result>>((resolve, reject) => {
-      const { signal, index = 0 } = options;
-      this.#check("Pool.apply", f as RemoteReference, undefined, signal);
+    return this.#follow(() => this.#call(f as RemoteReference, args, options));
+  }
+
+  #call<Result>(
+    f: RemoteReference,
+    args: readonly unknown[],
+    { signal, index = 0, name }: CallOptions,
+  ): Promise<Result> {
+    this.#check("Pool.apply", f, undefined, signal);
+    checkArguments("Pool.apply", args);
+    return new Promise((resolve, reject) => {
       const key = `${f.moduleUrl} ${f.exportName}`;
       let job = this.#calls.get(key);
       if (!job) {
-        this.#calls.set(key, job = new CallsJob(f as RemoteReference));
+        this.#calls.set(key, job = new CallsJob(f));
       }
       const calls = job;
       const unlisten = () => signal?.removeEventListener("abort", onAbort);
       const position = job.add({
         args,
         index,
+        name,
         resolve: (value) => {
           unlisten();
-          resolve(value as Awaited<Result>);
+          resolve(value as Result);
         },
         reject: (reason) => {
           unlisten();
@@ -426,7 +455,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   }
 
   /**
-   * Waits until every worker ended.
+   * Waits until every worker ended. A stream of {@linkcode Pool.imap} is done
+   * when all of its results were taken, or its loop was left.
    *
    * @throws {Error} If the pool was not closed: they would never end.
    */
@@ -441,13 +471,15 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
 
   /**
    * Ends the workers whatever they do. What is not done fails with a
-   * `DOMException` named `AbortError`.
+   * `DOMException` named `AbortError`, or stays silent where nobody waits for
+   * it: so an error that leaves the block of a pool is the one that is heard.
    *
    * Deno does not interrupt a thread in a long synchronous function: nothing
    * hears of it any more, but it takes its core, and keeps the program from
    * ending by itself, until the function returns. A process ends at once.
    */
   terminate(): void {
+    for (const { promise } of this.#open) promise?.catch(() => {});
     this.#crew.terminate(
       new DOMException("Pool: terminated before this was done", "AbortError"),
     );
@@ -490,10 +522,49 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
 }
 
 function isList(
-  items: Items<unknown>,
+  items: Iterable<unknown>,
 ): items is unknown[] | (Iterable<unknown> & ArrayLike<unknown>) {
   return Array.isArray(items) ||
     ArrayBuffer.isView(items) && !(items instanceof DataView);
+}
+
+function isAsync(items: Items<unknown>): items is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in Object(items);
+}
+
+/** All that an iterable gives, as long as somebody waits for it. */
+async function collect(
+  items: AsyncIterable<unknown>,
+  job: Job,
+): Promise<unknown[]> {
+  const list: unknown[] = [];
+  for await (const item of items) {
+    if (!job.open) break;
+    list.push(item);
+  }
+  return list;
+}
+
+function checkItems(operation: string, items: Items<unknown>): void {
+  const { iterator, asyncIterator } = Symbol;
+  const given: Partial<Record<symbol, unknown>> = Object(items);
+  if (
+    typeof given[iterator] === "function" ||
+    typeof given[asyncIterator] === "function"
+  ) return;
+  throw new TypeError(
+    `${operation}: items must be iterable: got ${describe(items)}`,
+  );
+}
+
+function checkLists(operation: string, items: Packed): void {
+  for (let at = 0; at < items.length; at++) {
+    if (Array.isArray(items[at])) continue;
+    throw new TypeError(
+      `${operation}: item ${at} must be a list of arguments: got ` +
+        `${describe(items[at])}: map() passes items as they are`,
+    );
+  }
 }
 
 function checkCount(operation: string, name: string, count: number): void {

@@ -1,9 +1,10 @@
-import type { Host } from "./_host.ts";
+import { checkArguments } from "./_check_call.ts";
+import type { Host, StartHost } from "./_host.ts";
 import type { FromWorker } from "./_messages.ts";
 import { pack } from "./_pack.ts";
-import { subprocesses } from "./_subprocess.ts";
-import { startThread } from "./_thread.ts";
+import { hostsFor } from "./_isolation.ts";
 import { fromWire, summary } from "./_wire_error.ts";
+import { within } from "./_within.ts";
 import { checkRemote, type RemoteReference } from "./remote.ts";
 import { TaskError } from "./task_error.ts";
 import { WorkerDiedError } from "./worker_died_error.ts";
@@ -65,7 +66,7 @@ export class Process<Args extends unknown[] = unknown[]>
   readonly name: string;
   readonly #f: RemoteReference<Args>;
   readonly #args: Args;
-  readonly #options: ProcessOptions;
+  readonly #startHost: StartHost;
   #host: Host | undefined;
   #ended: Promise<void> | undefined;
   #exitCode: number | undefined;
@@ -76,7 +77,8 @@ export class Process<Args extends unknown[] = unknown[]>
   /**
    * Prepares it; {@linkcode Process.start} starts it.
    *
-   * @throws {TypeError} If `f` has no module to find it by.
+   * @throws {TypeError} If `f` has no module to find it by, or an option is
+   * none.
    */
   constructor(
     f: RemoteReference<Args>,
@@ -84,8 +86,9 @@ export class Process<Args extends unknown[] = unknown[]>
     options: ProcessOptions = {},
   ) {
     this.#f = checkRemote("Process", f);
+    checkArguments("Process", args);
     this.#args = args;
-    this.#options = options;
+    this.#startHost = hostsFor("Process", options);
     this.name = options.name ?? `Process-${++count}`;
   }
 
@@ -99,12 +102,9 @@ export class Process<Args extends unknown[] = unknown[]>
     if (this.#host) {
       throw new Error(`Process.start: ${this.name} was started before`);
     }
-    const { isolation = "thread", permissions = [], v8Flags = [] } =
-      this.#options;
-    const startHost = isolation === "thread"
-      ? startThread
-      : subprocesses({ permissions, v8Flags });
-    const host = this.#host = startHost((message) => this.#onMessage(message));
+    const host = this.#host = this.#startHost((message) =>
+      this.#onMessage(message)
+    );
     this.#ended = host.ended.then(({ how, exitCode }) => {
       const { exitCode: code, error } = this.#outcome ??
         this.#died(how, exitCode, undefined);
@@ -151,25 +151,18 @@ export class Process<Args extends unknown[] = unknown[]>
       throw new Error(`Process.join: ${this.name} was not started`);
     }
     const ended = this.#ended.then(() => true);
-    if (timeoutMs === undefined) return await ended;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), timeoutMs);
-    });
-    try {
-      return await Promise.race([ended, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return await within("Process.join", ended, timeoutMs, () => false);
   }
 
   /**
    * Ends it whatever it does; its exit code is 143 then. A thread in a long
    * synchronous loop runs on until the loop ends, though nothing hears of it.
+   * One that was not started is not ended either.
    */
   terminate(): void {
+    if (!this.#host) return;
     this.#outcome ??= { exitCode: TERMINATED };
-    this.#host?.terminate();
+    this.#host.terminate();
   }
 
   /** Whether it was started and has not ended. */

@@ -69,6 +69,11 @@ export function remote<Args extends unknown[], Result>(
   if (typeof f !== "function") {
     throw new TypeError(`remote: expected a function: got ${describe(f)}`);
   }
+  if (typeof meta?.url !== "string") {
+    throw new TypeError(
+      `remote: expected import.meta and a function: got ${describe(meta)}`,
+    );
+  }
   if (f.name === "") {
     throw new TypeError(
       "remote: the function has no name: write " +
@@ -138,7 +143,9 @@ export function checkRemote<Args extends unknown[], Result>(
   );
 }
 
-function describe(value: unknown): string {
+/** What a value is, for errors. */
+export function describe(value: unknown): string {
   if (typeof value === "function") return `function ${value.name || "()"}`;
-  return value === null ? "null" : typeof value;
+  if (typeof value !== "object") return typeof value;
+  return value === null ? "null" : value.constructor?.name ?? "object";
 }

@@ -1,7 +1,7 @@
 /**
  * A function failed where it ran. `cause` is what it threw: an error with its
  * own name, message and the stack of the worker, or the value that was thrown.
- * It has no stack of its own.
+ * Its own stack shows who awaits the call.
  */
 export class TaskError extends Error {
   /** `TaskError`. */
@@ -13,7 +13,7 @@ export class TaskError extends Error {
   constructor(message: string, index: number, cause: unknown) {
     super(message, { cause });
     this.index = index;
-    // Its own would show how the pool heard of it.
+    // This one would show how the pool heard of it.
     this.stack = `${this.name}: ${message}`;
   }
 }

@@ -40,13 +40,25 @@ export function tasksIn(value: unknown): Task[] {
 
 /** The value with results in place of futures; what has none stays itself. */
 export function withResults(value: unknown): unknown {
-  const task = taskOf(value);
-  if (task) return task.value;
-  if (!isContainer(value) || tasksIn(value).length === 0) return value;
-  if (Array.isArray(value)) return value.map(withResults);
-  return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, withResults(part)]),
-  );
+  const copies = new Map<unknown, unknown>();
+  const copy = (part: unknown): unknown => {
+    const task = taskOf(part);
+    if (task) return task.value;
+    if (!isContainer(part) || tasksIn(part).length === 0) return part;
+    if (copies.has(part)) return copies.get(part);
+    const made = Array.isArray(part) ? new Array(part.length) : {};
+    copies.set(part, made); // before its parts, which may have it as a part
+    for (const [name, inner] of Object.entries(part)) {
+      Object.defineProperty(made, name, {
+        value: copy(inner),
+        configurable: true,
+        enumerable: true,
+        writable: true,
+      });
+    }
+    return made;
+  };
+  return copy(value);
 }
 
 function isContainer(value: unknown): value is object {

@@ -52,12 +52,16 @@ export class Scheduler implements TaskOwner {
     this.#running++;
     const { record } = task;
     const { f, args, retries } = task.call!;
+    let again = record.tries < retries;
     try {
       const values = args.map(withResults);
+      const parts = movedParts(values, 0, values.length, false);
+      if (parts.length > 0) again = false; // what moved is not here any more
       const call: Parameters<typeof RUN_TASK.signature & object> = [
         f.moduleUrl,
         f.exportName,
-        marked(values),
+        // What is marked in the list is so with the list.
+        parts.length > 0 ? moved(values, parts) : values,
       ];
       record.state = "running";
       record.tries++;
@@ -65,6 +69,7 @@ export class Scheduler implements TaskOwner {
       const run = await this.#executor.apply(RUN_TASK, call, {
         signal: task.controller.signal,
         index: record.id,
+        name: record.name,
       });
       record.startedAt = run.startedAt;
       record.endedAt = run.endedAt;
@@ -75,7 +80,7 @@ export class Scheduler implements TaskOwner {
       record.endedAt = performance.timeOrigin + performance.now();
       if (task.isOver) {
         // Cancelled: this is how the executor says so.
-      } else if (record.tries <= retries) {
+      } else if (again) {
         record.state = "waiting";
         this.onReady(task);
       } else task.failed(error instanceof TaskError ? error.cause : error);
@@ -84,12 +89,6 @@ export class Scheduler implements TaskOwner {
       this.#pump();
     }
   }
-}
-
-/** Arguments marked to be moved go as a list now, which takes the marks. */
-function marked(args: unknown[]): unknown[] {
-  const parts = movedParts(args, 0, args.length, false);
-  return parts.length > 0 ? moved(args, parts) : args;
 }
 
 /** First in, first out. */

@@ -1,5 +1,5 @@
 import type { RemoteReference } from "../remote.ts";
-import { TaskFailedError } from "./task_failed_error.ts";
+import { type FailurePath, TaskFailedError } from "./task_failed_error.ts";
 
 /** How far a task is. */
 export type TaskState = "waiting" | "running" | "done" | "failed" | "cancelled";
@@ -52,7 +52,7 @@ export class Task {
   readonly #reject: (error: unknown) => void;
   #missing: number;
   #value: unknown;
-  #error: TaskFailedError | undefined;
+  #failure: { readonly path: FailurePath; readonly cause: unknown } | undefined;
   /** Those that wait for it. */
   #dependants: Task[] = [];
 
@@ -72,9 +72,10 @@ export class Task {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#missing = needs.filter((need) => !need.isOver).length;
-    const failed = needs.find((need) => need.#error !== undefined);
+    const failed = needs.find((need) => need.#failure !== undefined);
     if (failed) {
-      this.#follow(failed);
+      const { path, cause } = failed.#failure!;
+      this.#fail(failed.state as "failed" | "cancelled", cause, path);
       return;
     }
     for (const need of needs) if (!need.isOver) need.#dependants.push(this);
@@ -111,32 +112,37 @@ export class Task {
   }
 
   failed(cause: unknown): void {
-    this.#fail("failed", [], cause);
+    this.#fail("failed", cause, undefined);
   }
 
   cancel(reason: unknown): boolean {
     if (this.isOver) return false;
-    this.#fail("cancelled", [], reason);
+    this.#fail("cancelled", reason, undefined);
     this.controller.abort(reason);
     return true;
   }
 
-  #follow(failed: Task): void {
-    const { path, cause } = failed.#error!;
-    const state = failed.state === "cancelled" ? "cancelled" : "failed";
-    this.#fail(state, path, cause);
-  }
-
+  /** Fails, and with it all that need it: in a loop, since chains are long. */
   #fail(
     state: "failed" | "cancelled",
-    before: readonly string[],
     cause: unknown,
+    way: FailurePath | undefined,
   ): void {
-    if (this.isOver) return;
-    this.#error = new TaskFailedError([...before, this.record.name], cause);
-    this.#end(state);
-    this.#reject(this.#error);
-    for (const dependant of this.#leave()) dependant.#follow(this);
+    const line: [Task, FailurePath | undefined][] = [[this, way]];
+    for (const [task, before] of line) {
+      if (task.isOver) continue;
+      const { name } = task.record;
+      const path: FailurePath = {
+        name,
+        before,
+        origin: before?.origin ?? name,
+        length: (before?.length ?? 0) + 1,
+      };
+      task.#failure = { path, cause };
+      task.#end(state);
+      task.#reject(new TaskFailedError(path, cause));
+      for (const dependant of task.#leave()) line.push([dependant, path]);
+    }
   }
 
   #end(state: TaskState): void {

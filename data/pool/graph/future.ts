@@ -1,3 +1,5 @@
+import { showCaller } from "../_show_caller.ts";
+import { within } from "../_within.ts";
 import type { Task, TaskState } from "./_task.ts";
 
 /**
@@ -41,23 +43,17 @@ export class Future<Result = unknown> {
   async result(
     { timeoutMs }: { readonly timeoutMs?: number } = {},
   ): Promise<Result> {
-    const ended = this.#task.ended;
-    if (timeoutMs === undefined) return await ended as Result;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(
-          new DOMException(
-            `Future.result: ${this.name} took more than ${timeoutMs} ms`,
-            "TimeoutError",
-          ),
-        );
-      }, timeoutMs);
-    });
+    const ended = this.#task.ended as Promise<Result>;
     try {
-      return await Promise.race([ended, late]) as Result;
-    } finally {
-      clearTimeout(timer);
+      return await within("Future.result", ended, timeoutMs, () => {
+        throw new DOMException(
+          `Future.result: ${this.name} took more than ${timeoutMs} ms`,
+          "TimeoutError",
+        );
+      });
+    } catch (error) {
+      showCaller(error, this.result);
+      throw error;
     }
   }
 

@@ -1,5 +1,7 @@
 import type { Executor } from "../executor.ts";
-import { checkRemote, type RemoteReference } from "../remote.ts";
+import { showCaller } from "../_show_caller.ts";
+import { within } from "../_within.ts";
+import { checkRemote, describe, type RemoteReference } from "../remote.ts";
 import {
   type Argument,
   type Gathered,
@@ -14,7 +16,8 @@ import { Future, taskOf } from "./future.ts";
 /** How tasks run. */
 export interface TaskOptions {
   /**
-   * How often a task that fails is tried again. One that was cancelled is not.
+   * How often a task that fails is tried again. One that was cancelled is not,
+   * nor one whose arguments were moved to it.
    *
    * @default 0
    */
@@ -116,6 +119,12 @@ export class TaskGraph implements Disposable {
     if (executor instanceof TaskGraph) {
       this.#shared = executor.#shared;
       return;
+    }
+    if (typeof executor?.apply !== "function" || !(executor.size >= 1)) {
+      throw new TypeError(
+        `TaskGraph: expected a Pool or another executor: got ` +
+          describe(executor),
+      );
     }
     const open = new Set<Task>();
     this.#shared = {
@@ -257,7 +266,12 @@ export class TaskGraph implements Disposable {
    * @throws {TaskFailedError} The first failure, in time.
    */
   async gather<const Futures>(futures: Futures): Promise<Gathered<Futures>> {
-    await Promise.all(tasksIn(futures).map((task) => task.ended));
+    try {
+      await Promise.all(tasksIn(futures).map((task) => task.ended));
+    } catch (error) {
+      showCaller(error, this.gather);
+      throw error;
+    }
     return withResults(futures) as Gathered<Futures>;
   }
 
@@ -272,7 +286,16 @@ export class TaskGraph implements Disposable {
     futures: readonly Future<Result>[],
     { until = "all", timeoutMs }: GraphWaitOptions = {},
   ): Promise<WaitResult<Result>> {
-    const ends = futures.map((future) => taskOf(future)!.ended);
+    const operation = "TaskGraph.wait";
+    if (!["all", "first", "firstFailure"].includes(until)) {
+      throw new RangeError(
+        `${operation}: until must be "all", "first" or "firstFailure": got ` +
+          until,
+      );
+    }
+    const ends = checkFutures(operation, futures).map((future) =>
+      taskOf(future)!.ended
+    );
     const any = ends.map((end) => end.then(() => {}, () => {}));
     const enough = ends.length === 0
       ? Promise.resolve()
@@ -281,12 +304,7 @@ export class TaskGraph implements Disposable {
       : until === "firstFailure"
       ? Promise.all(ends).then(() => {}, () => {})
       : Promise.all(any);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      if (timeoutMs !== undefined) timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([enough, late]);
-    clearTimeout(timer);
+    await within(operation, enough.then(() => {}), timeoutMs, () => {});
     const isOver = (future: Future<Result>) => taskOf(future)!.isOver;
     return {
       done: futures.filter(isOver),
@@ -306,7 +324,8 @@ export class TaskGraph implements Disposable {
     const ended: Future<Result>[] = [];
     let wake = () => {};
     let left = 0;
-    for (const future of new Set(futures)) {
+    const all = checkFutures("TaskGraph.asCompleted", futures);
+    for (const future of new Set(all)) {
       left++;
       const onEnd = () => {
         ended.push(future);
@@ -333,7 +352,7 @@ export class TaskGraph implements Disposable {
   cancel(futures?: Iterable<Future>, reason?: unknown): void {
     const tasks = futures === undefined
       ? [...this.#shared.open]
-      : Array.from(futures, (future) => taskOf(future)!);
+      : checkFutures("TaskGraph.cancel", futures).map((one) => taskOf(one)!);
     for (const task of tasks) {
       task.cancel(
         reason ??
@@ -370,7 +389,9 @@ export class TaskGraph implements Disposable {
       id: records.length,
       name: `${group}-${count}`,
       group,
-      needs: needs.map((need) => need.record.id),
+      needs: needs.map((need) => need.record)
+        .filter((need) => records[need.id] === need) // not of another graph
+        .map((need) => need.id),
       state: "waiting",
       startedAt: undefined,
       endedAt: undefined,
@@ -382,4 +403,22 @@ export class TaskGraph implements Disposable {
     if (!task.isOver) open.add(task);
     return task;
   }
+}
+
+/** Futures, as plain JavaScript may not have passed them. */
+function checkFutures<Result>(
+  operation: string,
+  futures: Iterable<Future<Result>>,
+): Future<Result>[] {
+  if (typeof Object(futures)[Symbol.iterator] !== "function") {
+    throw new TypeError(
+      `${operation}: expected futures in an array: got ${describe(futures)}`,
+    );
+  }
+  return Array.from(futures, (future, at) => {
+    if (taskOf(future)) return future;
+    throw new TypeError(
+      `${operation}: expected futures: got ${describe(future)} at ${at}`,
+    );
+  });
 }

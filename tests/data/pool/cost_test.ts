@@ -5,11 +5,13 @@ import { square } from "./work.ts";
 
 function jobOf(mayRunHere: boolean): ItemsJob {
   const items = Array.from({ length: 1e6 }, (_, at) => at);
-  return new ItemsJob(square, items, "reject", {
+  const job = new ItemsJob(square, "reject", {
     spread: false,
     chunkSize: undefined,
     mayRunHere,
   });
+  job.begin(items);
+  return job;
 }
 
 Deno.test("isFasterHere() gets over one slow run in the caller", () => {

@@ -97,6 +97,57 @@ Deno.test("parallel() stops at the first call that fails", async () => {
   }
 });
 
+Deno.test("parallel() does not wait for a source or a call that does not end", async () => {
+  async function* calls(first: DelayedCall) {
+    yield first;
+    await new Promise(() => {});
+  }
+  await assertRejects(
+    () => parallel({ jobs: 2 })(calls(delayed(evenOnly)(1))),
+    TaskError,
+    "1 is odd",
+  );
+  for (const first of [delayed(square)(1), delayed(wait)(1e6)]) {
+    const signal = AbortSignal.timeout(20);
+    await assertRejects(
+      () => parallel({ jobs: 1, signal })(calls(first)),
+      DOMException,
+      "timeout",
+    );
+  }
+});
+
+Deno.test("parallel() drops the calls that wait in an executor after one that fails", async () => {
+  const open = new Set<unknown>();
+  const executor: Executor = {
+    size: 1,
+    apply(_f, [x], { signal } = {}) {
+      if (x === 3) return Promise.reject(new RangeError("3"));
+      open.add(x);
+      signal!.addEventListener("abort", () => open.delete(x));
+      return new Promise(() => {});
+    },
+  };
+  const calls = [1, 2, 3, 4].map((x) => delayed(square)(x));
+  await assertRejects(() => parallel({ executor })(calls), RangeError, "3");
+  assertEquals(open.size, 0);
+});
+
+Deno.test("parallel() says which of its calls is none", async () => {
+  for (const jobs of [1, 2]) {
+    await assertRejects(
+      () => parallel({ jobs })([delayed(square)(1), square as never]),
+      TypeError,
+      "parallel: call 1: expected a delayed call: got function square",
+    );
+  }
+  await assertRejects(
+    () => parallel()(undefined as never),
+    TypeError,
+    "parallel: the calls must be iterable: got undefined",
+  );
+});
+
 Deno.test("parallel() stops at its signal", async () => {
   const calls = Array.from({ length: 50 }, () => delayed(wait)(5000));
   for (const jobs of [2]) {

@@ -31,6 +31,7 @@ import {
   spin,
   square,
   sumOf,
+  throwsOdd,
   throwsOwn,
   throwsText,
   wait,
@@ -172,6 +173,45 @@ Deno.test("Pool rejects with the error of the worker, its stack and the index", 
   assertEquals([text.cause, text.index], ["only text", 12]);
 });
 
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`Pool, isolation: "${isolation}", reports what was thrown, whatever it is`, async () => {
+    await using pool = new Pool({ workers: 1, isolation });
+    const kinds = ["stack", "cause", "field", "shared", "proxy", "plain"];
+    const outcomes = await pool.mapSettled(throwsOdd, kinds);
+    for (const [index, kind] of kinds.entries()) {
+      const { reason } = outcomes[index] as PromiseRejectedResult;
+      assertInstanceOf(reason, TaskError);
+      assertEquals(reason.index, index);
+      if (kind === "proxy") assert(reason.message.includes("threw object"));
+      else assertEquals((reason.cause as Error).message, kind);
+    }
+  });
+}
+
+Deno.test("Pool's errors show who awaits the call", async () => {
+  await using pool = new Pool({ workers: 1 });
+  async function namesItself(run: () => Promise<unknown>): Promise<Error> {
+    try {
+      await run();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error("no error");
+  }
+  for (
+    const run of [
+      () => pool.apply(fails, ["text"]),
+      () => pool.map(evenOnly, [0, 1]),
+      () => pool.starmap(fails, [["text"]]),
+    ]
+  ) {
+    const { stack } = await namesItself(run);
+    const [first, second] = stack!.split("\n");
+    assert(first!.startsWith("TaskError: "), stack);
+    assert(second!.includes("namesItself"), stack);
+  }
+});
+
 Deno.test("Pool.mapSettled() goes on after items that fail", async () => {
   await using pool = new Pool({ workers: 2 });
   const items = Array.from({ length: 100 }, (_, i) => i);
@@ -259,6 +299,88 @@ Deno.test("remote() and remoteModule() refuse what has no name", () => {
     'the URL must be absolute: got "./work.ts"',
   );
   assertEquals(square(4), 16);
+});
+
+Deno.test("Pool says what is wrong with items and arguments", async () => {
+  await using pool = new Pool({ workers: 1 });
+  for (const items of [5, undefined, {}, Promise.resolve([1]), { length: 1 }]) {
+    const wrong = items as unknown as number[];
+    const message = ": items must be iterable: got ";
+    await assertRejects(() => pool.map(square, wrong), TypeError, message);
+    assertThrows(() => pool.imap(square, wrong), TypeError, message);
+  }
+  await assertRejects(
+    () => pool.starmap(add, [[1, 2], 3 as unknown as [number, number]]),
+    TypeError,
+    "Pool.starmap: item 1 must be a list of arguments: got number",
+  );
+  await assertRejects(
+    () => pool.apply(square, 5 as unknown as [number]),
+    TypeError,
+    "Pool.apply: expected a list of arguments: got number",
+  );
+  assertThrows(
+    () => new Pool({ initializer: square as never }),
+    TypeError,
+    "Pool: initializer: expected a delayed call: got function square",
+  );
+  assertEquals(await pool.map(getState, "ab" as Iterable<unknown> as []), [
+    "fresh",
+    "fresh",
+  ]);
+});
+
+Deno.test("AsyncResult.get() takes any number of ms, and nothing else", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const result = pool.applyAsync(wait, [50]);
+  for (const timeoutMs of [-1, NaN, null, "5"] as number[]) {
+    await assertRejects(() => result.get(timeoutMs), RangeError, "got");
+  }
+  assertEquals(await result.wait(2 ** 40), true);
+  assertEquals(await result.get(Infinity), 50);
+});
+
+Deno.test("Pool.map() draws from a slow source until it is stopped", async () => {
+  async function* blocked() {
+    yield 1;
+    await new Promise(() => {});
+  }
+  const pool = new Pool({ workers: 1 });
+  await assertRejects(
+    () => pool.map(square, blocked(), { signal: AbortSignal.timeout(20) }),
+    DOMException,
+    "timeout",
+  );
+  const { promise: asked, resolve: give } = Promise.withResolvers<void>();
+  async function* slow() {
+    await asked;
+    yield 3;
+  }
+  const squares = pool.map(square, slow());
+  pool.close();
+  const ended = pool.join();
+  give();
+  assertEquals(await squares, [9]);
+  await ended;
+
+  const other = new Pool({ workers: 1 });
+  const never = assertRejects(() => other.map(square, blocked()), DOMException);
+  other.terminate();
+  await never;
+  await other.join();
+});
+
+Deno.test("Pool.terminate() leaves silent what nobody waits for", async () => {
+  await assertRejects(
+    async () => {
+      await using pool = new Pool({ workers: 3 });
+      pool.map(wait, [1000]); // an unhandled rejection would end this test
+      pool.apply(wait, [1000]);
+      await pool.apply(fails, ["the error that counts"]);
+    },
+    TaskError,
+    "the error that counts",
+  );
 });
 
 Deno.test("Pool refuses options out of range", async () => {

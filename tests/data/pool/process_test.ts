@@ -112,3 +112,20 @@ Deno.test("Process refuses arguments that cannot be sent", async () => {
   assertThrows(() => process.start(), TypeError, "an argument of wait cannot");
   await process.join();
 });
+
+Deno.test("Process refuses options and arguments that are none", async () => {
+  const make = (args: unknown, options = {}) => () =>
+    new Process(wait, args as [number], options);
+  assertThrows(make(5), TypeError, "Process: expected a list of arguments");
+  assertThrows(make([1], { isolation: "fork" }), TypeError, "got fork");
+  assertThrows(
+    make([1], { permissions: ["--allow-net"] }),
+    TypeError,
+    "permissions and v8Flags are of processes",
+  );
+  const process = make([1])();
+  process.terminate(); // nothing to end yet
+  process.start();
+  await assertRejects(() => process.join(-1), RangeError, "got -1");
+  assertEquals([await process.join(Infinity), process.exitCode], [true, 0]);
+});

@@ -34,6 +34,36 @@ export const throwsText = remote(import.meta, function throwsText(): never {
   throw "only text";
 });
 
+/** Throws what is hard to take apart. */
+export const throwsOdd = remote(
+  import.meta,
+  function throwsOdd(kind: string): never {
+    const error = new RangeError(kind);
+    const bad = () => {
+      throw new Error("not to be read");
+    };
+    switch (kind) {
+      case "stack":
+        throw Object.assign(error, { stack: bad });
+      case "cause":
+        throw Object.defineProperty(error, "cause", { get: bad });
+      case "field":
+        throw Object.defineProperty(error, kind, {
+          get: bad,
+          enumerable: true,
+        });
+      case "shared":
+        throw Object.assign(error, { words: new SharedArrayBuffer(4) });
+      case "proxy": {
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        throw proxy;
+      }
+    }
+    throw error;
+  },
+);
+
 class CodedError extends TypeError {
   override name = "CodedError";
   code = "E_CODE";

@@ -345,3 +345,98 @@ Deno.test("TaskGraph refuses functions without a module", () => {
     "TaskGraph.submit: the function has no module to find it by",
   );
 });
+
+Deno.test("TaskGraph fails long chains as fast as others, and names their ends", async () => {
+  const graph = new TaskGraph(new Manual());
+  const first = graph.submit(fail, "never run");
+  let last = graph.submit(add, 1, 1);
+  const chain = [first as Future<unknown>];
+  for (let at = 0; at < 20_000; at++) {
+    last = graph.submit(add, chain.at(-1) as Future<number>, 1);
+    chain.push(last);
+  }
+  first.cancel("not needed");
+  const error = await last.result().catch((error) => error);
+  assertInstanceOf(error, TaskFailedError);
+  assertEquals(error.path.length, 20_001);
+  assertEquals([error.path[0], error.path.at(-1)], ["fail-1", last.name]);
+  assert(
+    error.message.startsWith("fail-1 -> ... 19990 more ... -> add-19992 ->"),
+    error.message,
+  );
+});
+
+Deno.test("TaskGraph takes arguments that have themselves as a part", async () => {
+  const graph = new TaskGraph(new Manual());
+  const circle: Record<string, unknown> = { two: graph.scatter(2) };
+  circle.self = circle;
+  const gathered = await graph.gather(circle);
+  assertEquals(gathered.two, 2);
+  assertStrictEquals(gathered.self, gathered);
+});
+
+Deno.test("TaskGraph takes futures of another graph, and draws its own", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const other = new TaskGraph(pool);
+  other.submit(double, 1);
+  const two = other.submit(double, 1);
+  const graph = new TaskGraph(pool);
+  const three = graph.submit(add, two, 1);
+  assertEquals(await three.result(), 3);
+  const html = await graph.html();
+  assert(html.includes("add-1") && !html.includes("double"));
+});
+
+Deno.test("TaskGraph.with() does not retry what was moved to the first try", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const graph = new TaskGraph(pool).with({ retries: 1 });
+  const text = moved([new Float64Array(1)]) as unknown as string;
+  const error = await graph.submit(fail, text).result().catch((e) => e);
+  assertInstanceOf(error.cause, RangeError); // and not that it is detached
+});
+
+Deno.test("TaskGraph's errors show who awaits a result", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const graph = new TaskGraph(pool);
+  async function namesItself(future: Future): Promise<string> {
+    return await future.result().catch((error) => error.stack) as string;
+  }
+  async function gathers(future: Future): Promise<string> {
+    return await graph.gather([future]).catch((error) => error.stack) as string;
+  }
+  const failed = graph.submit(fail, "on purpose");
+  assert((await namesItself(failed)).split("\n")[1]!.includes("namesItself"));
+  assert((await gathers(failed)).split("\n")[1]!.includes("gathers"));
+  const died = await graph.submit(exit).result().catch((error) => error);
+  assert(died.message.includes("exit-1: its worker ended by"), died.message);
+});
+
+Deno.test("TaskGraph refuses what is no executor and no future", async () => {
+  for (const executor of [undefined, {}, { apply() {} }]) {
+    assertThrows(
+      () => new TaskGraph(executor as never),
+      TypeError,
+      "TaskGraph: expected a Pool or another executor: got",
+    );
+  }
+  const graph = new TaskGraph(new Manual());
+  const future = graph.submit(add, 1, 2);
+  const message = "expected futures";
+  for (const wrong of [future, 5, [5], [{}]] as unknown[] as Future[][]) {
+    assertThrows(() => graph.cancel(wrong), TypeError, message);
+    await assertRejects(() => graph.wait(wrong), TypeError, message);
+    await assertRejects(
+      () => Array.fromAsync(graph.asCompleted(wrong)),
+      TypeError,
+      message,
+    );
+  }
+  const until = "some" as "all";
+  await assertRejects(
+    () => graph.wait([future], { until }),
+    RangeError,
+    "some",
+  );
+  assertEquals(future.state, "running");
+  graph.cancel();
+});
