@@ -72,8 +72,9 @@ function targetOf({ medians, ahead = {}, within }: GroupResult): string {
   const ours = medians["heddle"] ?? NaN;
   const parts = Object.entries(ahead).map(([library, times]) => {
     const theirs = medians[library];
-    if (theirs === undefined) return `${times}x ${library}`;
-    return verdict(`${times}x ${library}`, theirs / ours >= times);
+    const wanted = `${Number(times.toPrecision(2))}x ${library}`;
+    if (theirs === undefined) return wanted;
+    return verdict(wanted, theirs / ours >= times);
   });
   if (within !== undefined) {
     parts.push(verdict(`${within} ms`, ours <= within));
