@@ -10,11 +10,15 @@ export const BEAT = 0;
 export const CHUNK = 1;
 /** The position in it. */
 export const POSITION = 2;
-/** A chunk whose rest is no longer wanted. */
-export const CANCEL = 3;
-
-/** Instead of a chunk in {@linkcode CANCEL}: run nothing any more. */
-export const EVERYTHING = -1;
+/** The last chunk that was begun. */
+export const BEGUN = 3;
+/** Not 0: run nothing any more. */
+export const OVER = 4;
+/**
+ * Items from here on are no longer this worker's: a word for each of the two
+ * chunks that it may have, which take turns.
+ */
+export const ENDS: readonly [number, number] = [5, 6];
 
 /** How often a worker beats. */
 export const BEAT_MS = 250;
@@ -26,5 +30,7 @@ export const SILENCE_MS = 1500;
  * long loop goes on after it was terminated.
  */
 export function makeBoard(): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(16));
+  return new Int32Array(
+    new SharedArrayBuffer(7 * Int32Array.BYTES_PER_ELEMENT),
+  );
 }

@@ -174,16 +174,15 @@ export class Crew {
     }
     if (this.#closing && this.#jobs.size === 0) this.#dismissAll();
     if (this.#hasWork()) this.#fillPlaces();
-    for (;;) {
-      const next = this.#nextJob();
-      if (!next) break;
-      const { job, place, worker, size } = next;
-      // To the end of the line: each job gets its turn.
-      this.#jobs.delete(job);
-      this.#jobs.add(job);
-      this.#send(place, worker, job.take(size));
-    }
-    this.#steal();
+    do {
+      for (let next; (next = this.#nextJob());) {
+        const { job, place, worker, size } = next;
+        // To the end of the line: each job gets its turn.
+        this.#jobs.delete(job);
+        this.#jobs.add(job);
+        this.#send(place, worker, job.take(size));
+      }
+    } while (this.#steal());
     this.#checkEnd();
   }
 
@@ -239,22 +238,32 @@ export class Crew {
     place.statistics.chunks++;
   }
 
-  /** Lets idle workers have the rest of a chunk that takes long. */
-  #steal(): void {
+  /**
+   * Takes back for idle workers what waits behind an item that takes long, in
+   * its chunk and in the next one.
+   *
+   * @returns Whether there is something.
+   */
+  #steal(): boolean {
     const idle = this.#places.some(({ worker }) =>
       worker?.isOpen && worker.sent.length === 0
     );
-    if (!idle) return;
+    if (!idle) return false;
+    let any = false;
     const now = performance.now();
     for (const { worker } of this.#places) {
-      const sent = worker?.sent[0];
-      if (
-        worker?.hears && sent && !sent.cancelled &&
-        now - sent.sentAt > STEAL_MS &&
-        sent.chunk.job.options.chunkSize === undefined &&
-        lengthOf(sent.chunk) - worker.positionIn(sent) >= 2
-      ) worker.cancel(sent);
+      if (!worker || worker.dismissed) continue;
+      const [current] = worker.sent;
+      if (!current || now - current.sentAt <= STEAL_MS) continue;
+      for (const sent of worker.sent) {
+        const { job } = sent.chunk;
+        if (sent === current && job.options.chunkSize !== undefined) continue;
+        const chunk = worker.takeBack(sent);
+        if (chunk) job.putBack(chunk);
+        any ||= chunk !== undefined;
+      }
     }
+    return any;
   }
 
   // Workers.

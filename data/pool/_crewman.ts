@@ -1,21 +1,26 @@
 import {
   BEAT,
-  CANCEL,
+  BEGUN,
   CHUNK,
-  EVERYTHING,
+  ENDS,
   makeBoard,
+  OVER,
   POSITION,
   SILENCE_MS,
 } from "./_board.ts";
 import type { Host, HostEnd, StartHost } from "./_host.ts";
-import { type Chunk, lengthOf } from "./_job.ts";
+import { type Chunk, lengthOf, part } from "./_job.ts";
 import type { DyingMessage, FromWorker, WireCall } from "./_messages.ts";
 import { pack } from "./_pack.ts";
+import { hasMovedParts } from "./moved.ts";
 
 /** A chunk on its way through a worker. */
 export interface Sent {
   readonly id: number;
-  readonly chunk: Chunk;
+  /** Without what was taken back. */
+  chunk: Chunk;
+  /** The word of the board that says where it ends. */
+  readonly end: number;
   readonly sentAt: number;
   /** Nothing stood before it. */
   readonly first: boolean;
@@ -23,8 +28,6 @@ export interface Sent {
   reported: number;
   /** Of the calling thread, spent on it. */
   shipMs: number;
-  /** The rest goes to others, or nowhere. */
-  cancelled: boolean;
   /** When it takes too long to stop. */
   timer: ReturnType<typeof setTimeout> | undefined;
 }
@@ -57,6 +60,8 @@ export class Crewman {
   quota: number;
   readonly #host: Host;
   readonly #board: Int32Array | undefined;
+  /** Which of {@linkcode ENDS} the last chunk has. */
+  #turn: 0 | 1 = 0;
   #beat = 0;
   #beatAt = performance.now();
 
@@ -92,15 +97,18 @@ export class Crewman {
     const { f, options: { spread } } = chunk.job;
     const sentAt = performance.now();
     const id = ++lastId;
+    const end = ENDS[this.#turn = this.#turn === 0 ? 1 : 0];
     const { values, transfer } = pack(
       chunk.items,
       chunk.from,
       chunk.to,
       spread,
     );
+    if (this.#board) Atomics.store(this.#board, end, lengthOf(chunk));
     this.#host.post({
       type: "chunk",
       id,
+      end,
       moduleUrl: f.moduleUrl,
       exportName: f.exportName,
       spread,
@@ -110,11 +118,11 @@ export class Crewman {
     this.sent.push({
       id,
       chunk,
+      end,
       sentAt,
       first: this.sent.length === 0,
       reported: 0,
       shipMs: performance.now() - sentAt,
-      cancelled: false,
       timer: undefined,
     });
   }
@@ -122,7 +130,6 @@ export class Crewman {
   /** The first chunk is done. */
   shift(): void {
     clearTimeout(this.sent.shift()?.timer);
-    this.#tellCancelled();
     if (this.sent.length === 0 && this.quota <= 0) this.dismiss();
   }
 
@@ -132,10 +139,31 @@ export class Crewman {
     return this.sent.splice(0);
   }
 
-  /** The rest of a chunk goes elsewhere. */
-  cancel(sent: Sent): void {
-    sent.cancelled = true;
-    this.#tellCancelled();
+  /** Nobody wants the rest of a chunk. */
+  cancel({ end }: Sent): void {
+    if (this.#board) Atomics.store(this.#board, end, 0);
+  }
+
+  /**
+   * Takes back the items of a chunk that were not begun, if there are any, and
+   * can be: what moved is gone.
+   */
+  takeBack(sent: Sent): Chunk | undefined {
+    const { id, end, chunk } = sent;
+    const board = this.#board;
+    if (
+      !board || hasMovedParts(chunk.items, chunk.from, chunk.job.options.spread)
+    ) return undefined;
+    // First the end, then the position: the worker looks the other way round,
+    // so that one of them sees the other.
+    Atomics.store(board, end, 0);
+    const begun = Atomics.load(board, BEGUN);
+    if (begun > id) return undefined; // it is done
+    const from = begun < id ? 0 : Atomics.load(board, POSITION) + 1;
+    if (from >= lengthOf(chunk)) return undefined;
+    sent.chunk = part(chunk, 0, from);
+    this.quota += lengthOf(chunk) - from;
+    return part(chunk, from);
   }
 
   /** Ends the worker if it stays at an item that nobody wants any more. */
@@ -149,23 +177,11 @@ export class Crewman {
     }, GRACE_MS);
   }
 
-  #tellCancelled(): void {
-    const [current] = this.sent;
-    if (this.#board && current?.cancelled) {
-      Atomics.store(this.#board, CANCEL, current.id);
-    }
-  }
-
   /** Which item of its first chunk it runs, as far as can be seen from here. */
   positionIn({ id, reported }: Sent): number {
     return this.#board?.[CHUNK] === id
       ? Math.max(reported, this.#board[POSITION]!)
       : reported;
-  }
-
-  /** Whether a chunk can be stopped between two items. */
-  get hears(): boolean {
-    return this.#board !== undefined;
   }
 
   /**
@@ -188,7 +204,10 @@ export class Crewman {
 
   #terminate(): void {
     // A thread in a long loop must not go on to the next item afterwards.
-    if (this.#board) Atomics.store(this.#board, CANCEL, EVERYTHING);
+    if (this.#board) {
+      Atomics.store(this.#board, OVER, 1);
+      for (const end of ENDS) Atomics.store(this.#board, end, 0);
+    }
     this.#host.terminate();
   }
 

@@ -33,6 +33,8 @@ export interface ChunkMessage {
   readonly id: number;
   readonly moduleUrl: string;
   readonly exportName: string;
+  /** The word that says where it ends, of the words shared with the pool. */
+  readonly end: number;
   /** Items are lists of arguments. */
   readonly spread: boolean;
   readonly items: Packed;

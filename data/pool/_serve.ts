@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  BEAT,
-  BEAT_MS,
-  CANCEL,
-  CHUNK,
-  EVERYTHING,
-  POSITION,
-} from "./_board.ts";
+import { BEAT, BEAT_MS, BEGUN, CHUNK, OVER, POSITION } from "./_board.ts";
 import { trapExit } from "./_exit_trap.ts";
 import {
   type AnyFunction,
@@ -107,12 +100,11 @@ class ChunkRunner {
 
   async #run(chunk: ChunkMessage): Promise<void> {
     const board = this.#board;
-    if (
-      this.#dying || board && Atomics.load(board, CANCEL) === EVERYTHING
-    ) return;
+    if (this.#dying || board && Atomics.load(board, OVER) !== 0) return;
     this.#chunk = chunk;
     if (board) {
-      board[POSITION] = 0;
+      Atomics.store(board, BEGUN, chunk.id);
+      Atomics.store(board, POSITION, 0);
       Atomics.store(board, CHUNK, chunk.id);
     }
     const { id, moduleUrl, exportName, items } = chunk;
@@ -130,7 +122,7 @@ class ChunkRunner {
   }
 
   async #runItems(
-    { id, spread, items, silent }: ChunkMessage,
+    { id, end, spread, items, silent }: ChunkMessage,
     f: AnyFunction,
   ): Promise<ChunkDone> {
     const board = this.#board;
@@ -142,9 +134,8 @@ class ChunkRunner {
     let asynchronous = false;
     for (let at = 0; at < items.length; at++) {
       if (board) {
-        const cancelled = Atomics.load(board, CANCEL);
-        if (cancelled === id || cancelled === EVERYTHING) break;
-        board[POSITION] = at;
+        Atomics.store(board, POSITION, at);
+        if (at >= Atomics.load(board, end)) break;
       }
       try {
         const item = revive(items[at]);

@@ -123,6 +123,7 @@ export class Process<Args extends unknown[] = unknown[]>
       host.post({
         type: "chunk",
         id: 1,
+        end: 0,
         moduleUrl,
         exportName,
         spread: true,

@@ -26,6 +26,7 @@ import {
   givesFunction,
   increment,
   innerMap,
+  meetOthers,
   ones,
   setState,
   spin,
@@ -444,6 +445,28 @@ Deno.test("Pool shares out a chunk that takes longer than expected", async () =>
   await pool.map(spin, [...cheap, ...Array<number>(16).fill(60)]);
   const [a, b] = pool.statistics.workers;
   assertGreater(Math.min(a!.busyMs, b!.busyMs), 250); // of 960
+});
+
+Deno.test("Pool gives to idle workers what waits behind an item that takes long", async () => {
+  await using pool = new Pool({ workers: 2, inCaller: false });
+  const words = new Int32Array(new SharedArrayBuffer(4));
+  const cheap = Array.from({ length: 2000 }, () => [words, 0] as const);
+  const calls: [Int32Array, number][] = cheap.map((args) => [...args]);
+  await pool.starmap(meetOthers, calls);
+  for (let round = 0; round < 3; round++) { // behind it in its chunk
+    words[0] = 0;
+    const some = calls.slice(0, 40);
+    some[round] = [words, 39];
+    const met = await pool.starmap(meetOthers, some);
+    assertEquals(new Set(met), new Set([true]));
+  }
+  for (let round = 0; round < 3; round++) { // and in the next chunk
+    words[0] = 0;
+    const applied = [[words, 39] as [Int32Array, number], ...calls.slice(0, 39)]
+      .map((args) => pool.apply(meetOthers, args));
+    assertEquals(new Set(await Promise.all(applied)), new Set([true]));
+  }
+  assertEquals(pool.statistics.failed + pool.statistics.deaths, 0);
 });
 
 Deno.test("Pool copies no shared memory, and moves what is marked", async () => {

@@ -132,6 +132,30 @@ export const end = remote(
   },
 );
 
+/**
+ * Counts itself in the first word; as the one that `waits`, blocks until so many
+ * others did.
+ *
+ * @returns Whether they did within 10 s.
+ */
+export const meetOthers = remote(
+  import.meta,
+  function meetOthers(words: Int32Array, waits: number): boolean {
+    if (waits === 0) {
+      Atomics.add(words, 0, 1);
+      Atomics.notify(words, 0);
+      return true;
+    }
+    const end = performance.now() + 10_000;
+    for (let left; (left = end - performance.now()) > 0;) {
+      const count = Atomics.load(words, 0);
+      if (count >= waits) return true;
+      Atomics.wait(words, 0, count, left);
+    }
+    return false;
+  },
+);
+
 export const negate = remote(import.meta, function negate(x: number) {
   return -x;
 });
