@@ -9,6 +9,7 @@
 import * as build from "../graph/build.ts";
 import { Node, topological } from "../graph/node.ts";
 import { type Shape, sizeOf } from "../shape.ts";
+import { underReshapes } from "./group.ts";
 import { opText } from "./op_text.ts";
 import type { Program } from "./program.ts";
 
@@ -96,13 +97,6 @@ function isWorthIt(sum: Node, pairs: Iterable<Pair>): boolean {
 function isSum(node: Node): boolean {
   const { op } = underReshapes(node);
   return op.kind === "reduce" && op.reducer === "sum";
-}
-
-function underReshapes(node: Node): Node {
-  while (node.op.kind === "move" && node.op.movement.kind === "reshape") {
-    node = node.inputs[0]!;
-  }
-  return node;
 }
 
 /** Compares two nodes with all that they are computed from. */
