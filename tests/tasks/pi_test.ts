@@ -278,7 +278,8 @@ Deno.test({
           "--quiet",
           "--return",
           "--command",
-          words.join(" "),
+          // Else a shell that heard Ctrl-C too ends with a code of its own.
+          `exec ${words.join(" ")}`,
           "/dev/null",
         ],
         cwd: ROOT,
