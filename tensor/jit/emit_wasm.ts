@@ -203,6 +203,7 @@ function emitFunction(
       const landing = landings[landed++];
       if (!landing) {
         f.if(() => {
+          save();
           fail();
           f.op("unreachable");
         });
@@ -341,7 +342,10 @@ function emitFunction(
       landing.label = label;
       body(left - 1);
     });
-    landing.fail?.();
+    if (landing.fail) {
+      save(); // generators stay where they were drawn up to
+      landing.fail();
+    }
     f.op("unreachable");
   };
   if (warm) {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { jit, Random } from "@heddle/tensor/jit";
 
 function pi(points: number, random: Random): number {
@@ -42,6 +42,69 @@ Deno.test("jit() says which index is out of range, and where", () => {
       RangeError,
       `jit: (anonymous):1:12: index ${at} is out of range for x of length 2`,
     );
+  }
+});
+
+/** As typed arrays are when an index out of range throws. */
+function checked<A extends Float64Array | Uint8Array>(array: A): A {
+  const check = (at: string | symbol) => {
+    if (typeof at === "string" && /^-?[\d.]+$|NaN/.test(at) && !(at in array)) {
+      throw new RangeError(at);
+    }
+  };
+  return new Proxy(array, {
+    get: (_, at) => (check(at), Reflect.get(array, at)),
+    set: (_, at, to) => (check(at), Reflect.set(array, at, to)),
+  });
+}
+
+/** Functions that draw, write, and then fail, in a loop or further inside. */
+const FAILING: readonly ((
+  out: Float64Array,
+  bytes: Uint8Array,
+  random: Random,
+) => number | void)[] = [
+  (out, bytes, random) => {
+    for (let i = 0; i < 9; i++) {
+      bytes[i] = random.integer(200);
+      out[i] = random.normal();
+    }
+  },
+  (out, _, random) => {
+    const pick = random.next() + out[2]!;
+    return pick + out[3]! + random.next();
+  },
+  (out, bytes, random) => {
+    function walk(out: Float64Array, at: number, random: Random): number {
+      out[at] = random.next();
+      return at > 5 ? 0 : walk(out, at + 1, random) + random.next();
+    }
+    bytes[0] = random.integer(9);
+    return walk(out, 0, random);
+  },
+  (out, _, random) => {
+    let at = 0;
+    while (random.next() < 2) out[at++]! += random.next();
+  },
+];
+
+Deno.test("jit() leaves arrays and generators as they were when it failed", () => {
+  for (const f of FAILING) {
+    const [plain, compiled] = [1, 2].map(() => ({
+      out: new Float64Array(3),
+      bytes: new Uint8Array(8),
+      random: new Random(6),
+    }));
+    const { out, bytes, random } = plain!;
+    assertThrows(() => f(checked(out), checked(bytes), random), RangeError);
+    assertThrows(
+      () => jit(f)(compiled!.out, compiled!.bytes, compiled!.random),
+      RangeError,
+      "is out of range",
+    );
+    const left = { ...plain!, random: random.state() };
+    assertEquals({ ...compiled!, random: compiled!.random.state() }, left);
+    assertNotEquals(random.state(), new Random(6).state());
   }
 });
 
