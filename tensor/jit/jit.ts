@@ -99,6 +99,14 @@ export interface JitMethods<F extends AnyFunction> {
 /** A compiled function: it is called as the one that it was made from. */
 export type Jitted<F extends AnyFunction> = F & JitMethods<F>;
 
+/** Names of the options: the compiler sees to it that none is missing. */
+const OPTIONS: Readonly<Record<keyof JitOptions, true>> = {
+  signature: true,
+  with: true,
+  device: true,
+  fallback: true,
+};
+
 /** Beyond so many signatures, arguments that are numbers are f64. */
 const MOST_SIGNATURES = 8;
 
@@ -121,8 +129,9 @@ const MOST_SIGNATURES = 8;
  * @returns A function that is called like `f`.
  * @throws {JitError} If something in `f` is outside of that: with line and
  * column, and what to write instead. Without a signature the first call throws.
- * @throws {TypeError} If the signature names a type that there is not; from a
- * call, if an argument has no type or not the one that the signature says.
+ * @throws {TypeError} If there is no such option, or the signature names a type
+ * that there is not; from a call, if an argument has no type or not the one that
+ * the signature says.
  *
  * @example A sum over an array
  * ```ts
@@ -144,12 +153,7 @@ export function jit<F extends AnyFunction>(
   if (typeof f !== "function") {
     throw new TypeError(`jit: not a function: got ${describe(f)}`);
   }
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `jit: the options are not an object: got ${describe(options)}: ` +
-        "pass them as { signature, with, device, fallback }",
-    );
-  }
+  checkOptions(options);
   const { f: plain, outside } = originOf(f, {});
   const names = { ...outside, ...options.with };
   const compiled = new Compiled(plain, names, options);
@@ -174,6 +178,22 @@ export function jit<F extends AnyFunction>(
     call,
     Object.getOwnPropertyDescriptors(methods),
   ) as unknown as Jitted<F>;
+}
+
+/** Refuses what is no option: without types, a misspelt one does nothing. */
+function checkOptions(options: JitOptions): void {
+  const names = Object.keys(OPTIONS);
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `jit: the options are not an object: got ${describe(options)}: ` +
+        `pass them as { ${names.join(", ")} }`,
+    );
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new TypeError(
+    `jit: no such option: got ${unknown}: use ${names.join(", ")}`,
+  );
 }
 
 /** Arguments that nothing is compiled for. */

@@ -136,18 +136,24 @@ export function copyMemory(): JitMemory {
   return alone ??= new JitMemory(false);
 }
 
+/** No processor has more; each thread takes some megabytes. */
+const MOST_THREADS = 1024;
+
 /**
  * Sets how many threads share the work of `map`, `sum`, `min`, `max` and `each`
  * of compiled functions, the calling one included. Threads of before end, after
- * what is under way; new ones start when there is enough to do. Results do not depend on it.
+ * what is under way; new ones start when there is enough to do. Results do not
+ * depend on it.
  *
- * @param count A whole number from 1; as many as the processor has until then.
+ * @param count A whole number from 1 to 1024; as many as the processor has until
+ * then.
  * @throws {RangeError} If it is not one.
  */
 export function setJitThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1) {
+  if (!Number.isInteger(count) || count < 1 || count > MOST_THREADS) {
     throw new RangeError(
-      `setJitThreads: not a whole number from 1: got ${describe(count)}`,
+      `setJitThreads: the count must be a whole number from 1 to ` +
+        `${MOST_THREADS}: got ${describe(count)}`,
     );
   }
   jitMemory().setThreads(count);

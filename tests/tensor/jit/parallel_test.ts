@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { jit, JitError, Random, setJitThreads } from "@heddle/tensor/jit";
 
 Deno.test.afterAll(() => setJitThreads(1)); // ends the threads
@@ -120,6 +120,16 @@ Deno.test("ranges that are begun together see what those before them did", async
   setJitThreads(1); // amid it
   await Promise.all(filled);
   assertEquals(out.indexOf(0), -1);
+});
+
+Deno.test("setJitThreads() refuses what is no number of threads", () => {
+  for (const wrong of [0, -1, 1.5, NaN, 1025, 1e9, "2" as never]) {
+    assertThrows(
+      () => setJitThreads(wrong),
+      RangeError,
+      "setJitThreads: the count must be a whole number from 1 to 1024: got",
+    );
+  }
 });
 
 Deno.test("ranges refuse one generator for two arguments", async () => {

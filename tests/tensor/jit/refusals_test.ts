@@ -154,6 +154,11 @@ Deno.test("jit() refuses what is no function of numbers", () => {
     );
   }
   assertThrows(
+    () => jit((n: number) => n, { fallbak: true } as any),
+    TypeError,
+    "jit: no such option: got fallbak: use signature, with, device, fallback",
+  );
+  assertThrows(
     () => jit((n: number) => n, { signature: 5 as any }),
     TypeError,
     "jit: the signature is not a text or a list: got 5",
