@@ -1,10 +1,11 @@
 /**
- * Which indices are known to be in range at a place of a function, because an
- * access before it has checked the same.
+ * What accesses before a place of a function have found: which indices are in
+ * range, and which elements have been loaded.
  *
  * @module
  */
 
+import type { Local } from "../wasm/assembler.ts";
 import {
   type ArrayVariable,
   type Expression,
@@ -12,41 +13,66 @@ import {
   type Variable,
 } from "./ir.ts";
 
-/** Checks that hold where code is being emitted. */
+/** What is known where code is being emitted. */
 export class Checked {
   #known = new Set<string>();
+  #loaded = new Map<string, Local>();
   /** Counts assignments: what was known of another value does not match. */
   readonly #versions = new Map<Variable, number>();
+  /** Counts stores: any of them may change any element, as arrays overlap. */
+  #stores = 0;
 
   /** A variable gets another value. */
   assign(variable: Variable): void {
     this.#versions.set(variable, (this.#versions.get(variable) ?? 0) + 1);
   }
 
-  /** What is checked inside may not have been when the end is reached. */
+  /** Elements may get other values. */
+  store(): void {
+    this.#stores++;
+  }
+
+  /** What is found inside may not have been when the end is reached. */
   inside(body: () => void): void {
-    const before = new Set(this.#known);
+    const known = new Set(this.#known);
+    const loaded = new Map(this.#loaded);
     body();
-    this.#known = before;
+    this.#known = known;
+    this.#loaded = loaded;
   }
 
   /** Whether an index was checked before. */
   has(array: ArrayVariable, index: Expression): boolean {
-    const key = this.#key(index);
-    return key !== undefined && this.#known.has(`${array.id}[${key}]`);
+    return this.#known.has(this.#element(array, index));
   }
 
   /** Whether an index was checked before; from now on it is. */
   add(array: ArrayVariable, index: Expression): boolean {
-    const key = this.#key(index);
-    if (key === undefined) return false;
-    const both = `${array.id}[${key}]`;
-    if (this.#known.has(both)) return true;
-    this.#known.add(both);
+    const key = this.#element(array, index);
+    if (this.#known.has(key)) return true;
+    this.#known.add(key);
     return false;
   }
 
-  #key(x: Expression): string | undefined {
+  /** An element that was loaded before and has not changed. */
+  loaded(array: ArrayVariable, index: Expression): Local | undefined {
+    return this.#loaded.get(this.#content(array, index));
+  }
+
+  /** An element is in a local now. */
+  keep(array: ArrayVariable, index: Expression, local: Local): void {
+    this.#loaded.set(this.#content(array, index), local);
+  }
+
+  #content(array: ArrayVariable, index: Expression): string {
+    return `${this.#element(array, index)}.${this.#stores}`;
+  }
+
+  #element(array: ArrayVariable, index: Expression): string {
+    return `a${array.id}[${this.#key(index)}]`;
+  }
+
+  #key(x: Expression): string {
     switch (x.op) {
       case "constant":
         return `${x.constant}`;
@@ -56,11 +82,10 @@ export class Checked {
       }
       case "length":
         return `l${x.array.id}`;
-      case "load": // an element may have changed
-        return undefined;
+      case "load":
+        return this.#content(x.array, x.index);
     }
     if (!isApply(x)) return x satisfies never;
-    const args = x.args.map((arg) => this.#key(arg));
-    return args.includes(undefined) ? undefined : `${x.op}(${args})`;
+    return `${x.op}(${x.args.map((arg) => this.#key(arg))})`;
   }
 }

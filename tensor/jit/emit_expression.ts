@@ -512,9 +512,11 @@ export function emitBool(e: FunctionEmitter, x: Expression): FunctionEmitter {
       emitBool(e, a);
       if (cost(b) <= 8) {
         emitBool(e, b).f.op(op === "and" ? "i32.and" : "i32.or");
-      } else if (op === "and") {
-        f.if(() => emitBool(e, b), () => f.i32(0), "i32");
-      } else f.if(() => f.i32(1), () => emitBool(e, b), "i32");
+        return e;
+      }
+      const second = () => e.checked.inside(() => emitBool(e, b));
+      if (op === "and") f.if(second, () => f.i32(0), "i32");
+      else f.if(() => f.i32(1), second, "i32");
       return e;
     }
     case "truthy":

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Local, MemoryOp } from "../wasm/assembler.ts";
+import type { Local, MemoryOp, WasmType } from "../wasm/assembler.ts";
 import {
   emitF32,
   emitF64,
@@ -50,9 +50,20 @@ export function emitLoad(
   index: Expression,
   place: Place,
 ): void {
+  const before = e.checked.loaded(array, index);
+  if (before) {
+    e.f.get(before);
+    return;
+  }
   const [shift, load] = ACCESS[array.element];
   const offset = emitAddress(e, array, index, place);
-  e.f.memory(load, offset, shift);
+  const local = e.f.local(wasmTypeOf(array.element));
+  e.f.memory(load, offset, shift).tee(local);
+  e.checked.keep(array, index, local);
+}
+
+function wasmTypeOf(element: ArrayElement): WasmType {
+  return element === "f64" || element === "f32" ? element : "i32";
 }
 
 /** Stores a value. */
@@ -69,6 +80,7 @@ export function emitStore(
   else if (array.element === "f32") emitF32(e, value);
   else emitInt(e, value);
   e.f.memory(store, offset, shift);
+  e.checked.store();
 }
 
 /**
@@ -125,11 +137,19 @@ function needsCheck(
   array: ArrayVariable,
   index: Expression,
 ): boolean {
-  return !isInRange(index.value as NumberValue, array) &&
-    !e.checked.has(array, index);
+  return !isKnownInRange(e, array, index) && !e.checked.has(array, index);
 }
 
-/** Whether an index is in range, as far as is known. */
+/** Whether an index needs no check, without those that came before it. */
+export function isKnownInRange(
+  e: FunctionEmitter,
+  array: ArrayVariable,
+  index: Expression,
+): boolean {
+  return e.guarded.has(index) || isInRange(index.value as NumberValue, array);
+}
+
+/** Whether an index is in range, as far as its value says. */
 export function isInRange(value: NumberValue, array: ArrayVariable): boolean {
   return value.integer && !value.nan && value.lo >= 0 &&
     (value.below?.get(array) ?? 0) < 0;
@@ -157,7 +177,7 @@ function emitIndex(
     emitInt(e, index);
     return;
   }
-  if (e.checked.add(array, index)) {
+  if (e.guarded.has(index) || e.checked.add(array, index)) {
     emitKnown(e, index);
     return;
   }

@@ -15,7 +15,8 @@ import {
 import { MAX_PAGES } from "../wasm/generate.ts";
 import { Checked } from "./checked.ts";
 import { emitBranch, emitValue } from "./emit_expression.ts";
-import { emitStore } from "./emit_memory.ts";
+import { emitGuard } from "./emit_guard.ts";
+import { emitStore, isKnownInRange } from "./emit_memory.ts";
 import {
   emitDraw,
   loadState,
@@ -23,8 +24,10 @@ import {
   saveState,
 } from "./emit_random.ts";
 import { Imports } from "./emit_helpers.ts";
+import { guardOf } from "./guards.ts";
 import type {
   ArrayVariable,
+  Expression,
   FunctionIr,
   Label,
   Loop,
@@ -40,7 +43,7 @@ import {
   type Representation,
   representationOf,
 } from "./representation.ts";
-import { assignedIn } from "./walk.ts";
+import { assignedIn, storesIn } from "./walk.ts";
 import type { BooleanValue } from "./values.ts";
 
 /** An array inside a function. */
@@ -54,6 +57,8 @@ export interface FunctionEmitter {
   readonly f: FunctionBuilder;
   readonly module: ModuleEmitter;
   readonly checked: Checked;
+  /** Indices that are in range here, since a loop around has a guard. */
+  readonly guarded: Set<Expression>;
   variable(variable: Variable): Local;
   array(array: ArrayVariable): ArrayLocals;
   /** Pops a condition; if it is true, what `fail` writes is done, and the end. */
@@ -190,6 +195,7 @@ function emitFunction(
     f,
     module,
     checked,
+    guarded: new Set(),
     variable: (variable) => {
       let local = variables.get(variable);
       if (!local) {
@@ -219,6 +225,41 @@ function emitFunction(
   const load = () => randoms.forEach((state) => loadState(f, state));
   const list = (statements: readonly Statement[]): boolean =>
     statements.every((s) => s.reached === true && statement(s));
+
+  /** Whether what is emitted runs only where a guard does not hold. */
+  let isRare = false;
+
+  /** A loop: once without the checks that a guard makes needless, once with. */
+  const versions = (s: Loop): void => {
+    const guard = isRare
+      ? undefined
+      : guardOf(s, (array, index) => isKnownInRange(own, array, index));
+    if (!guard) return whole(s);
+    const indices = [...guard.indices];
+    f.block((end) => {
+      f.block((rare) => {
+        emitGuard(own, guard, rare);
+        checked.inside(() => {
+          for (const index of indices) own.guarded.add(index);
+          whole(s);
+          for (const index of indices) own.guarded.delete(index);
+        });
+        f.br(end);
+      });
+      isRare = true;
+      checked.inside(() => whole(s));
+      isRare = false;
+    });
+  };
+
+  const whole = (s: Loop): void => {
+    f.block((end) => {
+      labels.set(s.label, end);
+      assignedIn(s).forEach((variable) => checked.assign(variable));
+      if (storesIn([s])) checked.store();
+      f.loop((again) => checked.inside(() => loop(s, end, again)));
+    });
+  };
 
   /** The inside of a loop. */
   const loop = (s: Loop, end: WasmLabel, again: WasmLabel): void => {
@@ -284,11 +325,7 @@ function emitFunction(
         f.op("return");
         return false;
       case "loop":
-        f.block((end) => {
-          labels.set(s.label, end);
-          assignedIn(s).forEach((variable) => checked.assign(variable));
-          f.loop((again) => checked.inside(() => loop(s, end, again)));
-        });
+        versions(s);
         return true;
       case "call": {
         const passed = s.args.map((arg, i) => ({
@@ -307,6 +344,7 @@ function emitFunction(
         }
         if (hasLoop(s.target)) f.i32(0);
         f.call(module.callable(s.target));
+        checked.store();
         load();
         if (!s.target.result) {
           if (!s.result) return true;

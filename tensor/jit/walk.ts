@@ -86,3 +86,10 @@ export function assignedIn(loop: Loop): Variable[] {
   });
   return [...found];
 }
+
+/** Whether elements may change in statements. */
+export function storesIn(list: readonly Statement[]): boolean {
+  let found = false;
+  walkStatements(list, ({ op }) => found ||= op === "store" || op === "call");
+  return found;
+}

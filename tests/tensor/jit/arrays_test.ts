@@ -132,3 +132,28 @@ Deno.test("jitArray() gives its memory back", () => {
     "not enough memory",
   );
 });
+
+Deno.test("jit() checks an index that was only looked at on some paths", () => {
+  const get = jit((x: Float64Array, i: number) => {
+    const isPositive = i < 2 && x[i]! > 0;
+    return isPositive ? 1 : x[i]!;
+  });
+  assertEquals(get(Float64Array.of(1, -2, -3), 2), -3);
+  assertThrows(() => get(new Float64Array(3), 100_000), RangeError, "100000");
+  const either = jit((x: Float64Array, i: number) => {
+    const isHigh = i >= 3 || x[i]! > 0;
+    return isHigh ? x[i]! : 0;
+  });
+  assertThrows(() => either(new Float64Array(3), 3), RangeError, "index 3");
+});
+
+Deno.test("jit() loads an element again after a store that may change it", () => {
+  const move = (x: Float64Array, y: Float64Array, i: number, j: number) => {
+    const before = x[i]!;
+    y[j] = before + 1;
+    return 10 * x[i]! + before;
+  };
+  const numbers = Float64Array.of(1, 2, 3);
+  assertEquals(jit(move)(numbers.slice(), numbers.slice(), 1, 1), 22);
+  assertEquals(jit(move)(numbers, numbers, 1, 1), 32);
+});
