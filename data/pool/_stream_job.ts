@@ -1,5 +1,6 @@
 import { type Drawn, Job, type JobOptions } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
+import { showCaller } from "./_show_caller.ts";
 import type { RemoteReference } from "./remote.ts";
 
 type Source = Iterator<unknown> | AsyncIterator<unknown>;
@@ -17,18 +18,25 @@ const DONE = { done: true, value: undefined } as const;
 export interface StreamOptions extends JobOptions {
   /** Items drawn beyond those that were asked for. */
   readonly ahead: number;
+  /** The items are known to have an end. */
+  readonly finite: boolean;
   /** Results in the order of the items, else as they come. */
   readonly ordered: boolean;
+  /** Called when items came, and when the rest is not wanted any more. */
+  readonly onChange: () => void;
+  /** Called when nothing is open any more. */
+  readonly onEnd: () => void;
 }
 
 /** A map whose items are drawn while its results are taken. */
 export class StreamJob extends Job
   implements AsyncIterableIterator<unknown, undefined> {
   readonly #source: Source;
+  readonly #finite: boolean;
   readonly #ahead: number;
   readonly #ordered: boolean;
-  /** Called when items came, and when nothing is open any more. */
   readonly #onChange: () => void;
+  readonly #onEnd: () => void;
   /** Drawn from the source, not yet taken by a worker. */
   readonly #drawn: unknown[] = [];
   /** Outcomes that nobody asked for yet, by position or in order of arrival. */
@@ -40,23 +48,22 @@ export class StreamJob extends Job
   #known = 0;
   #arrived = 0;
   #filling = false;
+  /** All items are drawn, whether results are asked for or not. */
+  #drawsAll = false;
   /** The source has no more, or is no longer read. */
   #ended = false;
   #closed = false;
   /** What the source threw, after its last item. */
   #sourceError: { readonly error: unknown } | undefined;
 
-  constructor(
-    f: RemoteReference,
-    source: Source,
-    options: StreamOptions,
-    onChange: () => void,
-  ) {
+  constructor(f: RemoteReference, source: Source, options: StreamOptions) {
     super(f, options);
     this.#source = source;
     this.#ahead = options.ahead;
+    this.#finite = options.finite;
     this.#ordered = options.ordered;
-    this.#onChange = onChange;
+    this.#onChange = options.onChange;
+    this.#onEnd = options.onEnd;
   }
 
   [Symbol.asyncIterator](): this {
@@ -73,10 +80,20 @@ export class StreamJob extends Job
       this.#outcomes.delete(place);
       return Promise.resolve({ done: false, value: outcome.value });
     }
-    return new Promise((resolve, reject) => {
-      this.#waiters.set(place, { resolve, reject });
-      this.#give();
-    });
+    return this.#wait(place);
+  }
+
+  /** The result at a place, with whoever asked in the stack of its error. */
+  async #wait(place: number): Promise<IteratorResult<unknown, undefined>> {
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiters.set(place, { resolve, reject });
+        this.#give();
+      });
+    } catch (error) {
+      showCaller(error, this.#wait);
+      throw error;
+    }
   }
 
   return(): Promise<IteratorResult<unknown, undefined>> {
@@ -86,11 +103,32 @@ export class StreamJob extends Job
     return Promise.resolve(DONE);
   }
 
+  /** How many results nobody took yet. */
+  get untaken(): number {
+    return this.#outcomes.size;
+  }
+
+  /**
+   * Draws all items, whether results are asked for or not.
+   *
+   * @returns Whether it does: not where there may be no end.
+   */
+  drawAll(): boolean {
+    if (this.#ended) return true;
+    if (!this.#finite) return false;
+    this.#drawsAll = true;
+    if (!this.#filling) this.#fill();
+    return true;
+  }
+
   /** Draws items as far ahead as may be. */
   async #fill(): Promise<void> {
     this.#filling = true;
     try {
-      while (!this.#ended && this.#total < this.#asked + this.#ahead) {
+      while (
+        !this.#ended &&
+        (this.#drawsAll || this.#total < this.#asked + this.#ahead)
+      ) {
         const drawn = this.#source.next();
         const { done, value } = "then" in drawn ? await drawn : drawn;
         if (this.#closed) return;
@@ -147,13 +185,14 @@ export class StreamJob extends Job
         else waiter.resolve({ done: false, value: outcome.value });
       } else if (this.#ended && (this.#closed || place >= this.#total)) {
         const last = this.#sourceError;
-        if (last && this.#known < this.#total) return; // the items come first
+        if (last && this.#known < this.#total) break; // the items come first
         this.#sourceError = undefined;
         if (last) waiter.reject(last.error);
         else waiter.resolve(DONE);
-      } else return; // whoever asked later waits longer
+      } else break; // whoever asked later waits longer
       this.#waiters.delete(place);
     }
+    if (!this.open) this.#onEnd();
   }
 
   get open(): boolean {

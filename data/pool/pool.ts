@@ -125,6 +125,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   readonly #calls: Map<string, CallsJob> = new Map();
   /** What was promised and has not ended. */
   readonly #open: Set<{ readonly promise?: Promise<unknown> }> = new Set();
+  /** Streams that have not ended, and how they were made. */
+  readonly #streams: Map<StreamJob, string> = new Map();
 
   /**
    * Starts the workers.
@@ -315,13 +317,30 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
 
   /**
    * Runs a function on items that are drawn while the results are taken, which
-   * come in the order of the items. Begins with the first `next()`.
+   * come in the order of the items. Begins with the first `next()`, or with
+   * {@linkcode Pool.join}.
    *
    * @param f Takes one item.
    * @param items May be without end: no more than `ahead` of them are drawn
    * beyond the results that were asked for.
    * @returns The results. An item that failed rejects its own `next()`; asked
-   * again, the iterator goes on. Leaving the loop drops the rest.
+   * again, the iterator goes on. Leaving the loop drops the rest, and so does
+   * `return()`: an iterator that is put aside instead is still to be served.
+   *
+   * @example Closed before the results are read
+   * ```ts
+   * import { Pool, remoteModule } from "@heddle/data/pool";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = remoteModule<typeof import("@std/path")>(
+   *   import.meta.resolve("@std/path"),
+   * );
+   * const pool = new Pool({ workers: 1 });
+   * const names = pool.imap(path.basename, ["a/b", "c/d"]);
+   * pool.close();
+   * await pool.join(); // the results wait in the iterator
+   * assertEquals(await Array.fromAsync(names), ["b", "d"]);
+   * ```
    */
   imap<Item, Result>(
     f: RemoteReference<[item: Item], Result>,
@@ -373,15 +392,17 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       chunkSize,
       mayRunHere: this.#inCaller && chunkSize === undefined,
       ahead,
+      finite: isCollection(items),
       ordered,
-    }, () => {
-      if (!job.open) {
+      onChange: () => this.#crew.wake(job),
+      onEnd: () => {
         unlisten();
-        this.#crew.stop(job, false);
-      }
-      this.#crew.wake(job);
+        this.#streams.delete(job);
+      },
     });
     unlisten = this.#listen(job, signal);
+    this.#streams.set(job, `${operation}(${f.exportName})`);
+    this.#crew.wake(job); // close() waits for it
     return job;
   }
 
@@ -455,15 +476,26 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   }
 
   /**
-   * Waits until every worker ended. A stream of {@linkcode Pool.imap} is done
-   * when all of its results were taken, or its loop was left.
+   * Waits until every worker ended. What {@linkcode Pool.imap} has still to do
+   * is done, whether results are asked for or not; they wait in the iterator.
+   * That needs a collection, as an array or a `Set`: a source that may have no
+   * end must have come to it, or its loop been left, before.
    *
-   * @throws {Error} If the pool was not closed: they would never end.
+   * @throws {Error} If workers would never end: the pool was not closed, or
+   * results of such a source are still to be taken.
    */
   async join(): Promise<void> {
     if (!this.#crew.closing) {
       throw new Error(
         "Pool.join: the pool is open: call close() or terminate() first",
+      );
+    }
+    for (const [job, name] of this.#streams) {
+      if (job.drawAll()) continue;
+      throw new Error(
+        `Pool.join: the iterator of ${name} holds the pool: its source may ` +
+          `have no end, ${job.untaken} results wait in it: take all of them ` +
+          "first, leave its loop, call its return(), or pass an array",
       );
     }
     await this.#crew.ended;
@@ -530,6 +562,12 @@ function isList(
 
 function isAsync(items: Items<unknown>): items is AsyncIterable<unknown> {
   return Symbol.asyncIterator in Object(items);
+}
+
+/** Whether items are of a collection, and not of a source without end. */
+function isCollection(items: Items<unknown>): boolean {
+  return typeof items === "string" || items instanceof Set ||
+    items instanceof Map || isList(items as Iterable<unknown>);
 }
 
 /** All that an iterable gives, as long as somebody waits for it. */

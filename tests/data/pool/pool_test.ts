@@ -204,12 +204,24 @@ Deno.test("Pool's errors show who awaits the call", async () => {
       () => pool.apply(fails, ["text"]),
       () => pool.map(evenOnly, [0, 1]),
       () => pool.starmap(fails, [["text"]]),
+      () => pool.imap(fails, ["text"]).next(),
+      () => pool.imapUnordered(fails, ["text"]).next(),
     ]
   ) {
     const { stack } = await namesItself(run);
     const [first, second] = stack!.split("\n");
     assert(first!.startsWith("TaskError: "), stack);
     assert(second!.includes("namesItself"), stack);
+  }
+  async function loopsItself(ms: number): Promise<void> {
+    const results = pool.imap(evenOnly, [0, 1]);
+    await results.next();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    for await (const _ of results);
+  }
+  for (const ms of [0, 50]) { // before the error is there, and after
+    const error = await reasonOf(loopsItself(ms)) as Error;
+    assert(error.stack!.split("\n")[1]!.includes("loopsItself"), error.stack);
   }
 });
 
@@ -617,6 +629,92 @@ Deno.test("Pool.imap() fails at the item that failed, and goes on if asked", asy
   assertEquals((await broken.next()).value, 1);
   await assertRejects(() => broken.next(), RangeError, "no more");
   assertEquals((await broken.next()).done, true);
+});
+
+Deno.test("Pool.join() does what iterators have still to do, and the results wait there", async () => {
+  const items = Array.from({ length: 300 }, (_, i) => i);
+  const squares = items.map((x) => x * x);
+  for (const inCaller of [true, false]) {
+    const pool = new Pool({ workers: 2, inCaller });
+    const begun = pool.imap(square, items, { ahead: 3 });
+    assertEquals((await begun.next()).value, 0);
+    const untouched = pool.imapUnordered(square, new Set(items));
+    const failing = pool.imap(evenOnly, Int8Array.of(1));
+    pool.close();
+    await pool.join();
+    assertEquals(await Array.fromAsync(begun), squares.slice(1));
+    const unordered = await Array.fromAsync(untouched);
+    assertEquals(unordered.sort((a, b) => a - b), squares);
+    await assertRejects(() => failing.next(), TaskError, "1 is odd");
+    assertEquals((await failing.next()).done, true);
+  }
+});
+
+Deno.test("Pool.join() says which iterator holds the pool, unless it may end", async () => {
+  function* endless() {
+    for (let i = 0;; i++) yield i;
+  }
+  const pool = new Pool({ workers: 2 });
+  const results = pool.imap(square, endless(), { ahead: 5 });
+  assertEquals((await results.next()).value, 0);
+  pool.close();
+  await assertRejects(
+    () => pool.join(),
+    Error,
+    "Pool.join: the iterator of Pool.imap(square) holds the pool: its source",
+  );
+  assertEquals((await results.next()).value, 1); // it goes on
+  await results.return!();
+  await pool.join();
+
+  const other = new Pool({ workers: 1 });
+  const short = other.imap(square, [1, 2].values());
+  assertEquals((await short.next()).value, 1); // and the end is known
+  other.close();
+  await other.join();
+  assertEquals((await short.next()).value, 4);
+});
+
+Deno.test("Pool.close() lets iterators be read that were made before", async () => {
+  const pool = new Pool({ workers: 1 });
+  const results = pool.imap(square, [1, 2, 3].values(), { ahead: 1 });
+  pool.close();
+  assertEquals(await Array.fromAsync(results), [1, 4, 9]);
+  await pool.join();
+});
+
+Deno.test("Pool.imap() releases everything when its loop is left", async () => {
+  const pool = new Pool({ workers: 2, inCaller: false });
+  let returned = 0;
+  async function* slowly() {
+    try {
+      for (let i = 0;; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        yield i;
+      }
+    } finally {
+      returned++;
+    }
+  }
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  let added = 0;
+  signal.addEventListener = (_: string, listener: unknown) => {
+    added = listeners.add(listener).size;
+  };
+  signal.removeEventListener = (_: string, listener: unknown) => {
+    listeners.delete(listener);
+  };
+  for await (const _ of pool.imap(wait, slowly(), { ahead: 4, signal })) break;
+  for await (const _ of pool.imapUnordered(square, [1, 2], { signal }));
+  assertEquals([added, listeners.size], [1, 0]);
+  const before = pool.statistics.items;
+  assertEquals(await pool.map(square, [3]), [9]);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assertLess(pool.statistics.items - before, 10);
+  assertEquals(returned, 1);
+  pool.close();
+  await pool.join();
 });
 
 Deno.test("Pool stops at its signal, in the middle of an item too", async () => {
