@@ -20,6 +20,7 @@ import {
   INT_MIN,
   isExact,
   type NumberValue,
+  onlyNumber,
   UINT_MAX,
   within,
 } from "./values.ts";
@@ -103,6 +104,10 @@ export function emitInt(e: FunctionEmitter, x: Expression): FunctionEmitter {
     default: {
       if (emitIntOperation(e, x)) return e;
     }
+  }
+  if (isApply(x) && isExact(x.value!) && isLong(x)) {
+    emitLong(e, x).f.op("i32.wrap_i64");
+    return e;
   }
   const { lo, hi } = numberOf(x);
   emitF64(e, x);
@@ -288,6 +293,9 @@ export function isLong(x: Expression): boolean {
         (isExact(x.value!) || Math.min(size(a), size(b)) <= SMALL);
     case "mul":
       return isLong(a) && isLong(b) && isExact(a.value!) && isExact(b.value!);
+    case "min":
+    case "max":
+      return isLong(a) && isLong(b);
     default:
       return false;
   }
@@ -306,11 +314,19 @@ export function emitLong(e: FunctionEmitter, x: Expression): FunctionEmitter {
     return e;
   }
   if (isApply(x) && isLong(x)) {
-    emitLong(e, x.args[0]!);
-    emitLong(e, x.args[1]!);
-    f.op(
-      x.op === "add" ? "i64.add" : x.op === "sub" ? "i64.sub" : "i64.mul",
-    );
+    const { op, args } = x;
+    if (op === "min" || op === "max") {
+      const [a, b] = args.map((arg) => {
+        const local = f.local("i64");
+        emitLong(e, arg).f.set(local);
+        return local;
+      });
+      f.get(a!).get(b!).get(a!).get(b!);
+      f.op(op === "min" ? "i64.lt_s" : "i64.gt_s").op("select");
+      return e;
+    }
+    for (const arg of args) emitLong(e, arg);
+    f.op(op === "add" ? "i64.add" : op === "sub" ? "i64.sub" : "i64.mul");
     return e;
   }
   emitF64(e, x).f.op("i64.trunc_sat_f64_s");
@@ -404,8 +420,32 @@ function emitF64Operation(e: FunctionEmitter, x: Apply): void {
         f.get(dividend).op("f64.copysign");
         return;
       }
-      emitF64(e, a);
-      emitF64(e, b).f.call(e.module.imports.remainder);
+      if (!isExact(divisor) || !nonZero) {
+        emitF64(e, a);
+        emitF64(e, b).f.call(e.module.imports.remainder);
+        return;
+      }
+      // A whole number, mostly.
+      const [dividend, size] = [held(a), f.local("f64")];
+      const long = f.local("i64");
+      f.get(dividend).op("f64.abs").tee(size).op("i64.trunc_sat_f64_s");
+      f.tee(long).op("f64.convert_i64_s").get(size).op("f64.eq");
+      f.get(size).f64(2 ** 63).op("f64.lt").op("i32.and");
+      f.if(
+        () => {
+          f.get(long);
+          const by = onlyNumber(b.value!);
+          if (by !== undefined && Number.isInteger(Math.log2(by))) {
+            f.i64(BigInt(by - 1)).op("i64.and");
+          } else emitLong(e, b).f.op("i64.rem_s");
+          f.op("f64.convert_i64_s").get(dividend).op("f64.copysign");
+        },
+        () => {
+          f.get(dividend);
+          emitF64(e, b).f.call(e.module.imports.remainder);
+        },
+        "f64",
+      );
       return;
     }
     case "round": {

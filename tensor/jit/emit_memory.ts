@@ -75,11 +75,13 @@ export function emitStore(
   place: Place,
 ): void {
   const [shift, , store] = ACCESS[array.element];
-  const offset = emitAddress(e, array, index, place);
+  const held = e.f.local(wasmTypeOf(array.element));
   if (array.element === "f64") emitF64(e, value);
   else if (array.element === "f32") emitF32(e, value);
   else emitInt(e, value);
-  e.f.memory(store, offset, shift);
+  e.f.set(held);
+  const offset = emitAddress(e, array, index, place);
+  e.f.get(held).memory(store, offset, shift);
   e.checked.store();
 }
 

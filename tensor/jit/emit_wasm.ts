@@ -43,6 +43,7 @@ import {
   type Representation,
   representationOf,
 } from "./representation.ts";
+import { countReads, storedValue } from "./stored.ts";
 import { assignedIn, storesIn } from "./walk.ts";
 import type { BooleanValue } from "./values.ts";
 
@@ -223,8 +224,14 @@ function emitFunction(
   let landed = 0;
   const save = () => randoms.forEach((state) => saveState(f, state));
   const load = () => randoms.forEach((state) => loadState(f, state));
+  const reads = countReads(ir);
   const list = (statements: readonly Statement[]): boolean =>
-    statements.every((s) => s.reached === true && statement(s));
+    statements.every((s, at) => {
+      if (!s.reached) return false;
+      if (storedValue(s, statements[at + 1], reads)) return true;
+      const value = storedValue(statements[at - 1], s, reads);
+      return statement(value && s.op === "store" ? { ...s, to: value } : s);
+    });
 
   /** Whether what is emitted runs only where a guard does not hold. */
   let isRare = false;

@@ -11,7 +11,6 @@ import {
   type JitArray,
   parseSignature,
   typeOfArgument,
-  widerType,
 } from "./signature.ts";
 import { ParallelRange, type Reduction } from "./parallel.ts";
 import { INT_MAX } from "./values.ts";
@@ -258,7 +257,8 @@ class Compiled {
     if (this.#fixed) this.#check(this.#fixed, all);
     const types = this.#fixed ?? this.#orFallBack(() => this.#typesOf(all));
     if (!types) return this.#interpretRange(reduction, count, args);
-    const rest = types.slice(1);
+    // The type of what map gives should not depend on how large numbers are.
+    const rest = types.slice(1).map((type) => type === "u15" ? "u31" : type);
     if (reduction === "map" && this.#gpu) {
       return await this.#mapOn(this.#gpu, rest, count, args);
     }
@@ -331,7 +331,7 @@ class Compiled {
     let found = this.#made.find((made) => same(made.types, types));
     if (!found && this.#made.length >= MOST_SIGNATURES) {
       types = types.map((type) =>
-        ["u31", "i32"].includes(type) ? widerType(type, "f64") : type
+        ["u15", "u31", "i32"].includes(type) ? "f64" : type
       );
       found = this.#made.find((made) => same(made.types, types));
     }

@@ -20,7 +20,7 @@ import {
 /**
  * What an argument is: a number, as `f64` or of fewer values; a boolean; a
  * typed array by its elements; a {@link Random}. `u31` is a whole number from 0
- * to 2^31 - 1.
+ * to 2^31 - 1, `u15` one to 2^15 - 1: products of two of these fit 32 bits.
  */
 export type ArgumentType =
   | "f64"
@@ -28,6 +28,7 @@ export type ArgumentType =
   | "i32"
   | "u32"
   | "u31"
+  | "u15"
   | "bool"
   | "random"
   | `${ArrayElement}[]`;
@@ -60,6 +61,7 @@ const NUMBERS = {
   i32: ANY_INT,
   u32: ANY_UINT,
   u31: integers(0, INT_MAX),
+  u15: integers(0, 32767),
   bool: ANY_BOOLEAN,
 } as const;
 
@@ -123,7 +125,7 @@ export function typeOfArgument(argument: unknown): ArgumentType | undefined {
   switch (typeof argument) {
     case "number":
       if ((argument | 0) !== argument || Object.is(argument, -0)) return "f64";
-      return argument >= 0 ? "u31" : "i32";
+      return argument < 0 ? "i32" : argument < 32768 ? "u15" : "u31";
     case "boolean":
       return "bool";
     case "object":
@@ -145,13 +147,6 @@ export function accepts(type: ArgumentType, argument: unknown): boolean {
   }
   return typeof argument === "number" && Number.isInteger(argument) &&
     !Object.is(argument, -0) && argument >= value.lo && argument <= value.hi;
-}
-
-/** The type that holds what either holds, if numbers both. */
-export function widerType(a: ArgumentType, b: ArgumentType): ArgumentType {
-  if (a === b) return a;
-  const integer = ["u31", "i32"];
-  return integer.includes(a) && integer.includes(b) ? "i32" : "f64";
 }
 
 /** A few words on what was passed instead. */

@@ -90,7 +90,7 @@ Deno.test("guardOf() makes none where nothing bounds an index", () => {
 });
 
 const ARRAYS = ["x", "y", "k"] as const;
-const TYPES: readonly ArgumentType[] = ["u31", "i32", "f64"];
+const TYPES: readonly ArgumentType[] = ["u15", "u31", "i32", "f64"];
 
 /** Loops over arrays, by chance: what an index can be is hard to see. */
 class RandomLoops {
@@ -327,7 +327,7 @@ Deno.test("jit() gives the same with guards, over random loops", () => {
   for (let program = 0; program < programs; program++) {
     const text = new RandomLoops(random).write();
     const types: ArgumentType[] = ["f64[]", "f64[]", "i32[]"];
-    for (let i = 0; i < 3; i++) types.push(TYPES[random.integer(3)]!);
+    for (let i = 0; i < 3; i++) types.push(TYPES[random.integer(4)]!);
     const source = `(x, y, k, n, m, s) => {\n${withElements(text)}\n}`;
     const parsed = parseText("f", source);
     const compiled = new Specialization(parsed, {}, types, false);
@@ -345,7 +345,7 @@ Deno.test("jit() gives the same with guards, over random loops", () => {
       // What is stored in one array changes what was loaded from another.
       const isOne = random.next() < 0.2;
       const numbers = types.slice(3).map((type) =>
-        type === "u31" ? random.integer(7) : small()
+        type.startsWith("u") ? random.integer(7) : small()
       );
       const copy = x.slice();
       const wanted = [copy, isOne ? copy : y.slice(), k.slice()] as const;

@@ -33,6 +33,8 @@ function numberOf(type: ArgumentType, random: Random): number {
       return any | 0;
     case "u31":
       return any & 0x7fffffff;
+    case "u15":
+      return any & 0x7fff;
     case "u32":
       return any >>> 0;
     case "f32":
@@ -88,6 +90,7 @@ const INPUTS = 4;
 const SIGNATURES: readonly (readonly ArgumentType[])[] = [
   ["f64", "f64", "f64"],
   ["i32", "u31", "f64"],
+  ["u15", "u15", "i32"],
   ["u32", "i32", "f32"],
   ["f32", "u31", "i32"],
 ];
