@@ -12,13 +12,11 @@ export const CHUNK = 1;
 export const POSITION = 2;
 /** The last chunk that was begun. */
 export const BEGUN = 3;
-/** Not 0: run nothing any more. */
-export const OVER = 4;
-/**
- * Items from here on are no longer this worker's: a word for each of the two
- * chunks that it may have, which take turns.
- */
-export const ENDS: readonly [number, number] = [5, 6];
+/** The last chunk that was cut: a word for those of odd ids, one for even. */
+const CUT = 4;
+
+/** No chunk has a greater one. */
+const LAST_ID = 2 ** 31 - 1;
 
 /** How often a worker beats. */
 export const BEAT_MS = 250;
@@ -31,6 +29,32 @@ export const SILENCE_MS = 1500;
  */
 export function makeBoard(): Int32Array {
   return new Int32Array(
-    new SharedArrayBuffer(7 * Int32Array.BYTES_PER_ELEMENT),
+    new SharedArrayBuffer(6 * Int32Array.BYTES_PER_ELEMENT),
   );
+}
+
+/**
+ * Keeps a worker from beginning any more items of a chunk: one of the two that
+ * it may have, whose ids follow each other.
+ *
+ * @returns The place of the first item that it did not begin, if it is not
+ * through with the chunk.
+ */
+export function cut(board: Int32Array, id: number): number {
+  // First the cut, then the position: the worker looks the other way round,
+  // so that one of them sees the other.
+  Atomics.store(board, CUT + id % 2, id);
+  const begun = Atomics.load(board, BEGUN);
+  if (begun > id) return Infinity;
+  return begun < id ? 0 : Atomics.load(board, POSITION) + 1;
+}
+
+/** Cuts all chunks. */
+export function cutAll(board: Int32Array): void {
+  for (const parity of [0, 1]) Atomics.store(board, CUT + parity, LAST_ID);
+}
+
+/** Whether a chunk was cut, or each one was. */
+export function isCut(board: Int32Array, id: number): boolean {
+  return id <= Atomics.load(board, CUT + id % 2);
 }

@@ -121,7 +121,7 @@ export class Crew {
         if (chunk.job !== job) continue;
         const at = (position ?? chunk.start) - chunk.start;
         if (at < 0 || at >= lengthOf(chunk)) continue;
-        worker?.cancel(sent);
+        worker?.cut(sent);
         if (kill) worker?.insist(sent);
       }
     }
@@ -174,15 +174,14 @@ export class Crew {
     }
     if (this.#closing && this.#jobs.size === 0) this.#dismissAll();
     if (this.#hasWork()) this.#fillPlaces();
-    do {
-      for (let next; (next = this.#nextJob());) {
-        const { job, place, worker, size } = next;
-        // To the end of the line: each job gets its turn.
-        this.#jobs.delete(job);
-        this.#jobs.add(job);
-        this.#send(place, worker, job.take(size));
-      }
-    } while (this.#steal());
+    for (let next; (next = this.#nextJob());) {
+      const { job, place, worker, size } = next;
+      // To the end of the line: each job gets its turn.
+      this.#jobs.delete(job);
+      this.#jobs.add(job);
+      this.#send(place, worker, job.take(size));
+    }
+    this.#takeBack();
     this.#checkEnd();
   }
 
@@ -241,29 +240,23 @@ export class Crew {
   /**
    * Takes back for idle workers what waits behind an item that takes long, in
    * its chunk and in the next one.
-   *
-   * @returns Whether there is something.
    */
-  #steal(): boolean {
+  #takeBack(): void {
     const idle = this.#places.some(({ worker }) =>
       worker?.isOpen && worker.sent.length === 0
     );
-    if (!idle) return false;
-    let any = false;
+    if (!idle) return;
     const now = performance.now();
     for (const { worker } of this.#places) {
       if (!worker || worker.dismissed) continue;
       const [current] = worker.sent;
       if (!current || now - current.sentAt <= STEAL_MS) continue;
       for (const sent of worker.sent) {
-        const { job } = sent.chunk;
-        if (sent === current && job.options.chunkSize !== undefined) continue;
-        const chunk = worker.takeBack(sent);
-        if (chunk) job.putBack(chunk);
-        any ||= chunk !== undefined;
+        const { chunkSize } = sent.chunk.job.options;
+        if (sent === current && chunkSize !== undefined) continue;
+        if (Crewman.keepsItems(sent)) worker.cut(sent);
       }
     }
-    return any;
   }
 
   // Workers.
@@ -296,6 +289,9 @@ export class Crew {
       this.#failedStarts = 0;
     } else if (message.type === "dying") {
       worker.dying = message;
+    } else if (message.type === "cut") {
+      const chunk = worker.wasCut(message);
+      chunk?.job.putBack(chunk);
     } else if (message.type === "unusable" && message.id === undefined) {
       const cause = fromWire(message.error);
       this.#break(

@@ -1,16 +1,12 @@
-import {
-  BEAT,
-  BEGUN,
-  CHUNK,
-  ENDS,
-  makeBoard,
-  OVER,
-  POSITION,
-  SILENCE_MS,
-} from "./_board.ts";
+import { BEAT, CHUNK, cutAll, POSITION, SILENCE_MS } from "./_board.ts";
 import type { Host, HostEnd, StartHost } from "./_host.ts";
 import { type Chunk, lengthOf, part } from "./_job.ts";
-import type { DyingMessage, FromWorker, WireCall } from "./_messages.ts";
+import type {
+  CutMessage,
+  DyingMessage,
+  FromWorker,
+  WireCall,
+} from "./_messages.ts";
 import { pack } from "./_pack.ts";
 import { hasMovedParts } from "./moved.ts";
 
@@ -19,13 +15,13 @@ export interface Sent {
   readonly id: number;
   /** Without what was taken back. */
   chunk: Chunk;
-  /** The word of the board that says where it ends. */
-  readonly end: number;
   readonly sentAt: number;
   /** Nothing stood before it. */
   readonly first: boolean;
   /** Items whose outcome is here. */
   reported: number;
+  /** Its worker was told to begin no more of it. */
+  isCut: boolean;
   /** Of the calling thread, spent on it. */
   shipMs: number;
   /** When it takes too long to stop. */
@@ -44,8 +40,6 @@ export interface CrewmanOptions {
 /** How long a function that is no longer wanted may go on. */
 const GRACE_MS = 100;
 
-let lastId = 0;
-
 /** One worker and what it was sent. */
 export class Crewman {
   /** Chunks in their order; the first one runs. */
@@ -60,8 +54,8 @@ export class Crewman {
   quota: number;
   readonly #host: Host;
   readonly #board: Int32Array | undefined;
-  /** Which of {@linkcode ENDS} the last chunk has. */
-  #turn: 0 | 1 = 0;
+  /** The id of the last chunk. */
+  #lastId = 0;
   #beat = 0;
   #beatAt = performance.now();
 
@@ -70,12 +64,9 @@ export class Crewman {
     onMessage: (message: FromWorker) => void,
   ) {
     this.quota = maxTasksPerWorker;
-    const board = this.#board = shared ? makeBoard() : undefined;
     this.#host = startHost(onMessage);
-    this.#host.post(
-      { type: "start", initializer, board, sendEach: !shared },
-      [],
-    );
+    this.#board = this.#host.board;
+    this.#host.post({ type: "start", initializer, sendEach: !shared }, []);
   }
 
   /** See {@linkcode Host.ended}. */
@@ -96,32 +87,30 @@ export class Crewman {
   send(chunk: Chunk): void {
     const { f, options: { spread } } = chunk.job;
     const sentAt = performance.now();
-    const id = ++lastId;
-    const end = ENDS[this.#turn = this.#turn === 0 ? 1 : 0];
+    const id = this.#lastId + 1;
     const { values, transfer } = pack(
       chunk.items,
       chunk.from,
       chunk.to,
       spread,
     );
-    if (this.#board) Atomics.store(this.#board, end, lengthOf(chunk));
     this.#host.post({
       type: "chunk",
       id,
-      end,
       moduleUrl: f.moduleUrl,
       exportName: f.exportName,
       spread,
       items: values,
     }, transfer);
+    this.#lastId = id;
     this.quota -= lengthOf(chunk);
     this.sent.push({
       id,
       chunk,
-      end,
       sentAt,
       first: this.sent.length === 0,
       reported: 0,
+      isCut: false,
       shipMs: performance.now() - sentAt,
       timer: undefined,
     });
@@ -139,31 +128,26 @@ export class Crewman {
     return this.sent.splice(0);
   }
 
-  /** Nobody wants the rest of a chunk. */
-  cancel({ end }: Sent): void {
-    if (this.#board) Atomics.store(this.#board, end, 0);
+  /** Begins no more items of a chunk; {@linkcode wasCut} hears of the rest. */
+  cut(sent: Sent): void {
+    if (sent.isCut) return;
+    sent.isCut = true;
+    this.#host.cut(sent.id);
   }
 
-  /**
-   * Takes back the items of a chunk that were not begun, if there are any, and
-   * can be: what moved is gone.
-   */
-  takeBack(sent: Sent): Chunk | undefined {
-    const { id, end, chunk } = sent;
-    const board = this.#board;
-    if (
-      !board || hasMovedParts(chunk.items, chunk.from, chunk.job.options.spread)
-    ) return undefined;
-    // First the end, then the position: the worker looks the other way round,
-    // so that one of them sees the other.
-    Atomics.store(board, end, 0);
-    const begun = Atomics.load(board, BEGUN);
-    if (begun > id) return undefined; // it is done
-    const from = begun < id ? 0 : Atomics.load(board, POSITION) + 1;
-    if (from >= lengthOf(chunk)) return undefined;
+  /** The items of a chunk that were not begun, if there are any. */
+  wasCut({ id, from }: CutMessage): Chunk | undefined {
+    const sent = this.sent.find((sent) => sent.id === id);
+    if (!sent || from >= lengthOf(sent.chunk)) return undefined;
+    const { chunk } = sent;
     sent.chunk = part(chunk, 0, from);
     this.quota += lengthOf(chunk) - from;
     return part(chunk, from);
+  }
+
+  /** Whether items can be taken back: what moved is gone. */
+  static keepsItems({ chunk }: Sent): boolean {
+    return !hasMovedParts(chunk.items, chunk.from, chunk.job.options.spread);
   }
 
   /** Ends the worker if it stays at an item that nobody wants any more. */
@@ -204,10 +188,7 @@ export class Crewman {
 
   #terminate(): void {
     // A thread in a long loop must not go on to the next item afterwards.
-    if (this.#board) {
-      Atomics.store(this.#board, OVER, 1);
-      for (const end of ENDS) Atomics.store(this.#board, end, 0);
-    }
+    if (this.#board) cutAll(this.#board);
     this.#host.terminate();
   }
 

@@ -1,5 +1,6 @@
 /**
- * Messages over pipes: a length in four bytes, then the structured clone.
+ * Messages over pipes: a length in four bytes, whom it is for in one, then the
+ * structured clone.
  *
  * @module
  */
@@ -7,7 +8,13 @@
 import { Buffer } from "node:buffer";
 import { DefaultSerializer, deserialize } from "node:v8";
 
-const HEADER_BYTES = 4;
+const LENGTH_BYTES = 4;
+const HEADER_BYTES = LENGTH_BYTES + 1;
+
+/** Whom a frame is for: the worker, or what hosts it. */
+export type FrameKind = "worker" | "host";
+
+const KINDS: readonly FrameKind[] = ["worker", "host"];
 
 /** Node's, whose other methods its types do not name. */
 interface Serializer {
@@ -29,22 +36,26 @@ class FrameSerializer
 }
 
 /**
- * A message and its length.
+ * A message and its header.
  *
  * @throws {Error} If it holds what cannot be cloned, such as shared memory.
  */
-export function toFrame(message: unknown): Uint8Array<ArrayBuffer> {
+export function toFrame(
+  message: unknown,
+  kind: FrameKind = "worker",
+): Uint8Array<ArrayBuffer> {
   const serializer = new FrameSerializer();
   serializer.writeHeader();
   serializer.writeValue(message);
   const bytes = serializer.releaseBuffer();
   const frame = new Uint8Array(HEADER_BYTES + bytes.length);
   new DataView(frame.buffer).setUint32(0, bytes.length, true);
+  frame[LENGTH_BYTES] = KINDS.indexOf(kind);
   frame.set(bytes, HEADER_BYTES);
   return frame;
 }
 
-/** The message of a frame without its length. */
+/** The message of a frame without its header. */
 export function fromFrame(bytes: Uint8Array): unknown {
   return deserialize(
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
@@ -53,7 +64,7 @@ export function fromFrame(bytes: Uint8Array): unknown {
 
 /** Takes bytes as they come and calls `onFrame` with whole ones. */
 export function splitFrames(
-  onFrame: (bytes: Uint8Array<ArrayBuffer>) => void,
+  onFrame: (bytes: Uint8Array<ArrayBuffer>, kind: FrameKind) => void,
 ): (bytes: Uint8Array) => void {
   const header = new Uint8Array(HEADER_BYTES);
   let filled = 0;
@@ -68,7 +79,7 @@ export function splitFrames(
       if (filled < into.length) return;
       filled = 0;
       if (body) {
-        onFrame(body);
+        onFrame(body, KINDS[header[LENGTH_BYTES]!]!);
         body = undefined;
       } else {
         body = new Uint8Array(new DataView(header.buffer).getUint32(0, true));

@@ -8,6 +8,10 @@ export interface Host {
    * @throws {DOMException} If the message cannot be cloned.
    */
   post(message: ToWorker, transfer: Transferable[]): void;
+  /** Cuts a chunk, whatever the worker does; a message says what was left. */
+  cut(id: number): void;
+  /** Its board, if this process sees it. */
+  readonly board: Int32Array | undefined;
   /** Ends it at once, whatever it does. */
   terminate(): void;
   /**

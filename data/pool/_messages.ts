@@ -21,8 +21,6 @@ export interface StartMessage {
   readonly type: "start";
   /** Called before any item. */
   readonly initializer: WireCall | undefined;
-  /** Words shared with the pool, see `_board.ts`; none across processes. */
-  readonly board: Int32Array | undefined;
   /** Sends each result at once: the worker may end without a word. */
   readonly sendEach: boolean;
 }
@@ -30,11 +28,10 @@ export interface StartMessage {
 /** Items to run. */
 export interface ChunkMessage {
   readonly type: "chunk";
+  /** From 1 on, without gaps. */
   readonly id: number;
   readonly moduleUrl: string;
   readonly exportName: string;
-  /** The word that says where it ends, of the words shared with the pool. */
-  readonly end: number;
   /** Items are lists of arguments. */
   readonly spread: boolean;
   readonly items: Packed;
@@ -94,10 +91,19 @@ export interface DyingMessage {
   readonly error?: WireError;
 }
 
-/** Messages from a worker. */
+/** What was left of a chunk when it was cut. */
+export interface CutMessage {
+  readonly type: "cut";
+  readonly id: number;
+  /** See `cut()` in `_board.ts`. */
+  readonly from: number;
+}
+
+/** Messages from a worker, or from what hosts it. */
 export type FromWorker =
   | ReadyMessage
   | UnusableMessage
   | ResultsMessage
   | ErrorMessage
-  | DyingMessage;
+  | DyingMessage
+  | CutMessage;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BEAT, BEAT_MS, BEGUN, CHUNK, OVER, POSITION } from "./_board.ts";
+import { BEAT, BEAT_MS, BEGUN, CHUNK, isCut, POSITION } from "./_board.ts";
 import { trapExit } from "./_exit_trap.ts";
 import {
   type AnyFunction,
@@ -32,17 +32,21 @@ const FLUSH_MS = 20;
 /**
  * Makes this thread a worker.
  *
+ * @param board The words that it shares with those who watch it.
  * @returns Takes what the pool sends.
  */
-export function serve(send: Send): (message: ToWorker) => void {
-  const worker = new ChunkRunner(send);
+export function serve(
+  send: Send,
+  board: Int32Array,
+): (message: ToWorker) => void {
+  const worker = new ChunkRunner(send, board);
   return (message) => worker.receive(message);
 }
 
 class ChunkRunner {
   readonly #send: Send;
   readonly #scope = enterWorker();
-  #board: Int32Array | undefined;
+  readonly #board: Int32Array;
   #sendEach = false;
   /** Messages run one after the other. */
   #turn: Promise<void> = Promise.resolve();
@@ -51,8 +55,10 @@ class ChunkRunner {
   #values: unknown[] = [];
   #dying = false;
 
-  constructor(send: Send) {
+  constructor(send: Send, board: Int32Array) {
     this.#send = send;
+    this.#board = board;
+    setInterval(() => Atomics.add(board, BEAT, 1), BEAT_MS);
     trapExit((how, exitCode) => this.#die(how, exitCode));
     addEventListener("error", (event) => {
       event.preventDefault();
@@ -70,10 +76,8 @@ class ChunkRunner {
     ).catch((error) => this.#fail("a failure of its own", error));
   }
 
-  async #start({ initializer, board, sendEach }: StartMessage): Promise<void> {
-    this.#board = board;
+  async #start({ initializer, sendEach }: StartMessage): Promise<void> {
     this.#sendEach = sendEach;
-    if (board) setInterval(() => Atomics.add(board, BEAT, 1), BEAT_MS);
     if (initializer) {
       const { moduleUrl, exportName, args } = initializer;
       try {
@@ -100,13 +104,12 @@ class ChunkRunner {
 
   async #run(chunk: ChunkMessage): Promise<void> {
     const board = this.#board;
-    if (this.#dying || board && Atomics.load(board, OVER) !== 0) return;
+    if (this.#dying) return;
     this.#chunk = chunk;
-    if (board) {
-      Atomics.store(board, BEGUN, chunk.id);
-      Atomics.store(board, POSITION, 0);
-      Atomics.store(board, CHUNK, chunk.id);
-    }
+    // The position of the last chunk must not count for this one.
+    Atomics.store(board, POSITION, 0);
+    Atomics.store(board, BEGUN, chunk.id);
+    Atomics.store(board, CHUNK, chunk.id);
     const { id, moduleUrl, exportName, items } = chunk;
     try {
       const f = knownFunction(moduleUrl, exportName) ??
@@ -118,11 +121,11 @@ class ChunkRunner {
       this.#report(error, (error) => ({ type: "unusable", id, error }));
     }
     this.#chunk = undefined;
-    if (board) Atomics.store(board, CHUNK, 0);
+    Atomics.store(board, CHUNK, 0);
   }
 
   async #runItems(
-    { id, end, spread, items, silent }: ChunkMessage,
+    { id, spread, items, silent }: ChunkMessage,
     f: AnyFunction,
   ): Promise<ChunkDone> {
     const board = this.#board;
@@ -133,10 +136,8 @@ class ChunkRunner {
     let look = 1;
     let asynchronous = false;
     for (let at = 0; at < items.length; at++) {
-      if (board) {
-        Atomics.store(board, POSITION, at);
-        if (at >= Atomics.load(board, end)) break;
-      }
+      Atomics.store(board, POSITION, at);
+      if (isCut(board, id)) break;
       try {
         const item = revive(items[at]);
         let result = spread ? f(...item as unknown[]) : f(item);

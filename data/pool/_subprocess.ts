@@ -49,6 +49,8 @@ export function subprocesses(options: SubprocessOptions): StartHost {
     });
     return {
       post: (message) => void child.stdin!.write(toFrame(message)),
+      cut: (id) => void child.stdin!.write(toFrame(id, "host")),
+      board: undefined, // what hosts the worker there sees it
       terminate: () => void child.kill("SIGKILL"),
       ended,
     };

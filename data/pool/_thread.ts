@@ -1,4 +1,5 @@
 import { MessageChannel as NodeChannel } from "node:worker_threads";
+import { cut, makeBoard } from "./_board.ts";
 import type { Host, HostEnd } from "./_host.ts";
 import type { FromWorker, ToWorker } from "./_messages.ts";
 import type { ThreadStart } from "./_thread_worker.ts";
@@ -16,6 +17,8 @@ const LAST_MESSAGE_MS = 250;
 export interface Thread<Outgoing> {
   /** Sends it a message. */
   post(message: Outgoing, transfer: Transferable[]): void;
+  /** The words that are shared with it. */
+  readonly board: Int32Array;
   /** Ends it. */
   terminate(): void;
   /** Resolves when it ended, after its last message. */
@@ -24,7 +27,15 @@ export interface Thread<Outgoing> {
 
 /** Starts a worker thread as the host of a worker. */
 export function startThread(onMessage: (message: FromWorker) => void): Host {
-  return openThread<FromWorker, ToWorker>(false, onMessage);
+  const thread = openThread<FromWorker, ToWorker>(false, onMessage);
+  return {
+    ...thread,
+    cut: (id) => {
+      const from = cut(thread.board, id);
+      // Not at once, as from a process: whoever cuts is amid something.
+      queueMicrotask(() => onMessage({ type: "cut", id, from }));
+    },
+  };
 }
 
 /**
@@ -47,6 +58,7 @@ export function openThread<Incoming, Outgoing>(
   const trap = new NodeChannel();
   const farTrap = trap.port2 as unknown as MessagePort;
   const sent = new Int32Array(new SharedArrayBuffer(4));
+  const board = makeBoard();
   const { promise: ended, resolve } = Promise.withResolvers<HostEnd>();
   let end: HostEnd = { how: "an end without a word", exitCode: 1 };
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -84,10 +96,17 @@ export function openThread<Incoming, Outgoing>(
     if (gone) finish();
     else terminate();
   };
-  const start: ThreadStart = { port: farPort, trap: farTrap, sent, framed };
+  const start: ThreadStart = {
+    port: farPort,
+    trap: farTrap,
+    sent,
+    board,
+    framed,
+  };
   worker.postMessage(start, [farPort, farTrap]);
   return {
     post: (message, transfer) => port.postMessage(message, transfer),
+    board,
     terminate,
     ended,
   };

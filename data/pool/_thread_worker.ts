@@ -14,6 +14,8 @@ export interface ThreadStart {
   readonly trap: MessagePort;
   /** One word: how many messages the thread has sent. */
   readonly sent: Int32Array;
+  /** See `_board.ts`. */
+  readonly board: Int32Array;
   /** Messages are frames: the thread stands behind a pipe. */
   readonly framed: boolean;
 }
@@ -25,7 +27,7 @@ const scope = globalThis as unknown as {
 
 scope.onmessage = ({ data }) => {
   scope.onmessage = null; // the rest goes through the port
-  const { port, trap, sent, framed } = data;
+  const { port, trap, sent, board, framed } = data;
   trap.start();
   const post = (message: unknown, transfer: Transferable[]) => {
     // Before, so that the other side never takes the last one for missing.
@@ -44,6 +46,7 @@ scope.onmessage = ({ data }) => {
         post(frame, [frame.buffer]);
       }
       : post,
+    board,
   );
   port.onmessage = ({ data }: MessageEvent) =>
     receive((framed ? fromFrame(data) : data) as ToWorker);

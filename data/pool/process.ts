@@ -117,13 +117,11 @@ export class Process<Args extends unknown[] = unknown[]>
       host.post({
         type: "start",
         initializer: undefined,
-        board: undefined,
         sendEach: false,
       }, []);
       host.post({
         type: "chunk",
         id: 1,
-        end: 0,
         moduleUrl,
         exportName,
         spread: true,
@@ -196,13 +194,13 @@ export class Process<Args extends unknown[] = unknown[]>
   }
 
   #onMessage(message: FromWorker): void {
-    if (message.type === "ready") return;
+    if (message.type === "ready" || message.type === "cut") return;
     this.#outcome ??= this.#outcomeOf(message);
     this.#host?.terminate();
   }
 
   #outcomeOf(
-    message: Exclude<FromWorker, { type: "ready" }>,
+    message: Exclude<FromWorker, { type: "ready" | "cut" }>,
   ): { exitCode: number; error?: Error } {
     if (message.type === "results") return { exitCode: 0 };
     if (message.type === "dying") {

@@ -13,6 +13,7 @@ import {
   TaskError,
   WorkerDiedError,
 } from "@heddle/data/pool";
+import { CaptureStderr } from "./capture_stderr.ts";
 import {
   add,
   countCalls,
@@ -23,6 +24,7 @@ import {
   getState,
   givesFunction,
   increment,
+  meetInFolder,
   ones,
   pidOf,
   readEnv,
@@ -90,7 +92,42 @@ Deno.test("Pool of processes gives what a pool of threads gives", async () => {
   assertEquals(pids.includes(Deno.pid), false);
 });
 
+Deno.test("Pool of processes gives to idle ones what waits behind an item that takes long", async () => {
+  const folder = await Deno.makeTempDir();
+  await using pool = new Pool({
+    workers: 2,
+    isolation: "process",
+    permissions: [`--allow-write=${folder}`],
+  });
+  try {
+    const cheap = Array.from(
+      { length: 100 },
+      (): [string, number] => [folder, 0],
+    );
+    await pool.starmap(meetInFolder, cheap);
+    for (let round = 0; round < 2; round++) { // behind it in its chunk
+      const there = [...Deno.readDirSync(folder)].length;
+      const some = cheap.slice(0, 20);
+      some[round] = [folder, there + 19];
+      const met = await pool.starmap(meetInFolder, some);
+      assertEquals(new Set(met), new Set([true]));
+    }
+    for (let round = 0; round < 2; round++) { // and in the next chunk
+      const there = [...Deno.readDirSync(folder)].length;
+      const first: [string, number] = [folder, there + 19];
+      const calls = [first, ...cheap.slice(0, 19)]
+        .map((args) => pool.apply(meetInFolder, args));
+      assertEquals(new Set(await Promise.all(calls)), new Set([true]));
+    }
+    const { failed, deaths, items } = pool.statistics;
+    assertEquals([failed, deaths, items], [0, 0, 180]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("Pool of processes survives heap exhaustion", async () => {
+  using stderr = new CaptureStderr();
   await using pool = new Pool({
     workers: 2,
     isolation: "process",
@@ -108,6 +145,7 @@ Deno.test("Pool of processes survives heap exhaustion", async () => {
   assert(reason.message.includes("out of memory"), reason.message);
   assertEquals([reason.index, reason.attempts], [2, 2]);
   assertEquals(pool.statistics.deaths, 2);
+  assert(stderr.text.includes("out of memory"), stderr.text); // is passed on
 });
 
 Deno.test("Pool of processes replaces one that ends", async () => {

@@ -11,6 +11,7 @@ import {
   TaskError,
   WorkerDiedError,
 } from "@heddle/data/pool";
+import { CaptureStderr } from "./capture_stderr.ts";
 import {
   end,
   fails,
@@ -96,6 +97,7 @@ Deno.test("Process of the operating system ends in the middle of a loop, or with
   loop.terminate();
   await loop.join();
   assertEquals(loop.exitCode, 143);
+  using stderr = new CaptureStderr();
   const hungry = new Process(fillMemory, [Infinity], {
     isolation: "process",
     v8Flags: ["--max-old-space-size=30"],
@@ -104,6 +106,7 @@ Deno.test("Process of the operating system ends in the middle of a loop, or with
   await hungry.join();
   assertEquals(hungry.exitCode! > 128, true);
   assert(hungry.error!.message.includes("out of memory"));
+  assert(stderr.text.includes("out of memory"), stderr.text); // is passed on
 });
 
 Deno.test("Process refuses arguments that cannot be sent", async () => {

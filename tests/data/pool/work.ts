@@ -156,6 +156,27 @@ export const meetOthers = remote(
   },
 );
 
+/**
+ * Leaves a file in a folder; as the one that `waits`, blocks until there are so
+ * many.
+ *
+ * @returns Whether they came within 10 s.
+ */
+export const meetInFolder = remote(
+  import.meta,
+  function meetInFolder(folder: string, waits: number): boolean {
+    if (waits === 0) {
+      Deno.writeTextFileSync(`${folder}/${crypto.randomUUID()}`, "");
+    }
+    const end = performance.now() + 10_000;
+    while ([...Deno.readDirSync(folder)].length < waits) {
+      if (performance.now() > end) return false;
+      spin(5);
+    }
+    return true;
+  },
+);
+
 export const negate = remote(import.meta, function negate(x: number) {
   return -x;
 });
