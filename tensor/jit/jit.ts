@@ -28,7 +28,7 @@ export interface JitOptions {
   readonly signature?: string | readonly ArgumentType[];
   /**
    * What the function uses from outside, by name: numbers, booleans, and
-   * functions, compiled or plain. Numbers are part of the code.
+   * functions, compiled, plain, or those of `Math`. Numbers are part of the code.
    */
   readonly with?: JitNames;
   /**
@@ -119,8 +119,9 @@ const MOST_SIGNATURES = 8;
  *
  * What is compiled: `let` and `const`, all operators on numbers and booleans,
  * `if`, `for`, `while`, `do`, `for-of` over an array, `switch`, labels, calls of
- * functions inside and of those in `with`, recursion, `Math`, typed arrays,
- * which are read and written in place, and {@link Random}. An index that is out
+ * functions inside and of those in `with`, which may be given functions,
+ * recursion, `Math`, `[a, b] = [b, a]`, typed arrays, which are read and written
+ * in place, and {@link Random}. An index that is out
  * of range throws, where plain JavaScript gives undefined.
  *
  * @param f The function; only its text is used.

@@ -6,6 +6,7 @@
 
 import type { ArrayElement, ProgramIr, Statement } from "./ir.ts";
 import { JitError } from "./jit_error.ts";
+import { builtinOf } from "./lower_builtin.ts";
 import { lowerFunction, parameterNames } from "./lower_call.ts";
 import { type Frame, Lowering, Scope } from "./lowering.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type ParsedFunction,
   parseFunction,
 } from "./source.ts";
-
 import { walkStatements } from "./walk.ts";
 
 /** Names from outside, with what they stand for. */
@@ -64,6 +64,11 @@ function scopeOf(
           `${value === null ? null : typeof value}: pass it as an argument`,
       );
     }
+    const builtin = builtinOf(value);
+    if (builtin) {
+      scope.declare(name, builtin);
+      continue;
+    }
     // What is not jitted by itself sees the same names.
     const origin = originOf(value, outside);
     const inner = parseFunction(origin.f);
@@ -100,6 +105,7 @@ export function lower(
   const { source, node } = parsed;
   const frame: Frame = { source, node, jumps: [], caller: undefined };
   l.frame = frame;
+  l.entry = node;
   const names = parameterNames(l, frame);
   if (names.length !== types.length) {
     throw new JitError(

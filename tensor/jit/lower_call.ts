@@ -6,35 +6,39 @@
  */
 
 import type * as tree from "acorn";
-import {
-  type ArrayElement,
-  type ArrayVariable,
-  type Expression,
-  type FunctionIr,
-  HOST_FUNCTIONS,
-  type Operation,
-  type Parameter,
-  type RandomVariable,
+import type {
+  ArrayElement,
+  ArrayVariable,
+  Expression,
+  FunctionIr,
+  Parameter,
+  RandomVariable,
 } from "./ir.ts";
-import { lowerExpression, lowerTest } from "./lower_expression.ts";
+import {
+  isVoid,
+  lowerEffect,
+  lowerExpression,
+  lowerTest,
+  NOTHING,
+  refuseObject,
+} from "./lower_expression.ts";
 import { lowerBody, returnsValue } from "./lower_statement.ts";
 import { DRAWS } from "./draws.ts";
+import {
+  callBuiltin,
+  callPredicate,
+  isBuiltinObject,
+} from "./lower_builtin.ts";
 import { ANONYMOUS, parseFunction } from "./source.ts";
-import { type Callee, type Frame, type Lowering, Scope } from "./lowering.ts";
-
-/** How many arguments the functions of `Math` take that are instructions. */
-const MATH_INSTRUCTIONS: Readonly<Record<string, number>> = {
-  abs: 1,
-  sqrt: 1,
-  floor: 1,
-  ceil: 1,
-  trunc: 1,
-  round: 1,
-  sign: 1,
-  fround: 1,
-  clz32: 1,
-  imul: 2,
-};
+import {
+  type Builtin,
+  type Callee,
+  type Frame,
+  type Lowering,
+  propertyName,
+  Scope,
+} from "./lowering.ts";
+import { refusedGlobal } from "./refusals.ts";
 
 type Args = tree.CallExpression["arguments"];
 
@@ -47,46 +51,101 @@ export function lowerCall(
   if (node.optional) {
     l.refuse(node, "?.() is not compiled: nothing can be missing: write ()");
   }
-  if (callee.type === "Identifier") return lowerNamed(l, node, callee);
-  if (
-    callee.type === "MemberExpression" && !callee.computed &&
-    callee.object.type === "Identifier" && callee.property.type === "Identifier"
-  ) {
-    const object = callee.object.name;
-    const method = callee.property.name;
-    const binding = l.find(callee.object);
-    if (!binding && object === "Math") return lowerMath(l, node, method);
-    if (!binding && object === "Number") return lowerNumber(l, node, method);
-    if (binding?.kind === "random") {
-      return lowerDraw(l, node, binding, method);
-    }
-    if (binding?.kind === "array") {
-      l.refuse(
-        callee.property,
-        `methods of arrays are not compiled: write a loop`,
-      );
-    }
-    if (!binding) {
-      l.refuse(
-        callee.object,
-        `${object} is not known inside the function: pass the function as ` +
-          `jit(f, { with: { ${method} } }) and call ${method}(...)`,
-      );
-    }
+  switch (callee.type) {
+    case "Identifier":
+      return lowerNamed(l, node, callee);
+    case "MemberExpression":
+      return lowerMethod(l, node, callee);
+    case "ArrowFunctionExpression":
+    case "FunctionExpression":
+      return callFunction(l, node, ANONYMOUS, calleeOf(l, callee));
+    default:
+      return refuseCallee(l, callee);
   }
+}
+
+function refuseCallee(l: Lowering, callee: tree.Node): never {
   l.refuse(
     callee,
-    "only functions with a name, Math and random generators are called",
+    "only functions with a name, those of Math and Number, and random " +
+      "generators are called: give it a name with const",
   );
 }
 
-function numbers(l: Lowering, args: Args): Expression[] {
+/** A function that is written at a node. */
+export function calleeOf(l: Lowering, node: tree.Function): Callee {
+  if (node.async) {
+    l.refuse(node, "async functions are not compiled: leave out async");
+  }
+  if (node.generator) {
+    l.refuse(node, "generators are not compiled: write to an array");
+  }
+  const { source } = l.frame;
+  const scope = new Scope(l.scope);
+  const callee: Callee = { kind: "function", source, node, scope };
+  if (node.id && node.type !== "FunctionDeclaration") {
+    scope.declare(node.id.name, callee);
+  }
+  return callee;
+}
+
+/** `Math.abs(x)`, `random.next()`, and what looks like it. */
+function lowerMethod(
+  l: Lowering,
+  node: tree.CallExpression,
+  callee: tree.MemberExpression,
+): Expression | undefined {
+  const { object, property } = callee;
+  const name = propertyName(callee);
+  if (object.type !== "Identifier") return refuseObject(l, object);
+  if (name === undefined) return refuseCallee(l, callee);
+  const binding = l.find(object);
+  switch (binding?.kind) {
+    case "random":
+      return lowerDraw(l, node, binding, name);
+    case "array":
+      return l.refuse(
+        property,
+        `methods of arrays are not compiled: got ${name}: write a loop`,
+      );
+    case "variable":
+    case "value":
+      return l.refuse(
+        property,
+        `methods of numbers are not compiled: got ${name}: use operators ` +
+          "and Math",
+      );
+    case "function":
+    case "builtin":
+      return l.refuse(
+        property,
+        `functions are only called: got ${name}: write ${object.name}(...)`,
+      );
+    case undefined:
+      break;
+    default:
+      binding satisfies never;
+  }
+  if (isBuiltinObject(object.name)) {
+    return callBuiltin(l, node, { object: object.name, name });
+  }
+  l.refuse(
+    object,
+    refusedGlobal(object.name) ??
+      `${object.name} is not known inside the function: pass the function ` +
+        `as jit(f, { with: { ${name} } }) and call ${name}(...)`,
+  );
+}
+
+/** The values of arguments that are numbers or booleans. */
+export function lowerNumbers(l: Lowering, args: Args): Expression[] {
   return l.operands(
     args.map((node) => ({ node, make: () => lowerExpression(l, node) })),
   );
 }
 
-function takes(
+/** Refuses a call with another number of arguments. */
+export function takes(
   l: Lowering,
   node: tree.CallExpression,
   name: string,
@@ -100,64 +159,6 @@ function takes(
   );
 }
 
-function lowerMath(
-  l: Lowering,
-  node: tree.CallExpression,
-  name: string,
-): Expression {
-  if (name === "random") {
-    l.refuse(
-      node,
-      "Math.random has no seed: pass a Random as an argument and call its " +
-        "next()",
-    );
-  }
-  if (name === "min" || name === "max") {
-    const start = l.constant(node, name === "min" ? Infinity : -Infinity);
-    const args = numbers(l, node.arguments);
-    if (args.length === 0) return start;
-    return args.slice(1).reduce(
-      (a, b) => l.apply(node, name, [a, b]),
-      args.length === 1 ? l.apply(node, "number", args) : args[0]!,
-    );
-  }
-  if (name === "hypot") {
-    const args = numbers(l, node.arguments);
-    if (args.length === 0) return l.constant(node, 0);
-    return l.apply(node, args.length === 1 ? "abs" : "hypot", args);
-  }
-  const count = MATH_INSTRUCTIONS[name] ??
-    (HOST_FUNCTIONS as Readonly<Record<string, number>>)[name];
-  if (count === undefined) {
-    l.refuse(node, `Math.${name} is not compiled: compute it otherwise`);
-  }
-  takes(l, node, `Math.${name}`, count);
-  return l.apply(node, name as Operation, numbers(l, node.arguments));
-}
-
-function lowerNumber(
-  l: Lowering,
-  node: tree.CallExpression,
-  name: string,
-): Expression {
-  takes(l, node, `Number.${name}`, 1);
-  const test = predicate(l, node, name);
-  if (test) return test;
-  l.refuse(node, `Number.${name} is not compiled: all values are numbers`);
-}
-
-function predicate(
-  l: Lowering,
-  node: tree.CallExpression,
-  name: string,
-): Expression | undefined {
-  if (name !== "isNaN" && name !== "isFinite" && name !== "isInteger") return;
-  const [argument] = numbers(l, node.arguments);
-  if (name !== "isNaN") return l.apply(node, name, [argument!]);
-  const held = l.hold(node, argument!);
-  return l.apply(node, "ne", [held, held]);
-}
-
 function lowerNamed(
   l: Lowering,
   node: tree.CallExpression,
@@ -166,21 +167,25 @@ function lowerNamed(
   const { name } = callee;
   const binding = l.find(callee);
   if (binding?.kind === "function") return callFunction(l, node, name, binding);
-  if (binding) l.refuse(callee, `${name} is not a function`);
+  if (binding?.kind === "builtin") return callBuiltin(l, node, binding);
+  if (binding) l.refuse(callee, `${name} is not a function: use its value`);
   if (name === "isNaN" || name === "isFinite") {
     takes(l, node, name, 1);
-    return predicate(l, node, name);
+    return callPredicate(l, node, name);
   }
   if (name === "Number") {
     takes(l, node, name, 1);
-    return l.apply(node, "number", numbers(l, node.arguments));
+    return l.apply(node, "number", lowerNumbers(l, node.arguments));
   }
   if (name === "Boolean") {
     takes(l, node, name, 1);
     const [argument] = node.arguments;
     if (argument!.type !== "SpreadElement") return lowerTest(l, argument!);
   }
-  l.refuse(callee, unknownFunction(name, l.frame.source.name));
+  l.refuse(
+    callee,
+    refusedGlobal(name) ?? unknownFunction(name, l.frame.source.name),
+  );
 }
 
 /** Why a function is not known that is called within another one. */
@@ -217,10 +222,15 @@ function lowerDraw(
     node: its,
     scope: new Scope(),
   };
-  return inline(l, node, callee, [random, ...numbers(l, node.arguments)]);
+  return inline(l, node, callee, [random, ...lowerNumbers(l, node.arguments)]);
 }
 
-type Argument = Expression | ArrayVariable | RandomVariable;
+type Argument =
+  | Expression
+  | ArrayVariable
+  | RandomVariable
+  | Callee
+  | Builtin;
 
 /** What a function is given: numbers are computed, the rest is named. */
 function lowerArguments(
@@ -231,13 +241,17 @@ function lowerArguments(
 ): Argument[] {
   takes(l, node, name, callee.node.params.length);
   const named = node.arguments.map((argument) => {
+    if (
+      argument.type === "ArrowFunctionExpression" ||
+      argument.type === "FunctionExpression"
+    ) return calleeOf(l, argument);
     if (argument.type !== "Identifier") return;
     const binding = l.find(argument);
-    return binding?.kind === "array" || binding?.kind === "random"
+    return binding && binding.kind !== "variable" && binding.kind !== "value"
       ? binding
       : undefined;
   });
-  const computed = numbers(
+  const computed = lowerNumbers(
     l,
     node.arguments.filter((_, at) => named[at] === undefined),
   );
@@ -323,7 +337,7 @@ function inline(
   try {
     const { body } = callee.node;
     if (body.type !== "BlockStatement") {
-      return l.scoped(() => lowerExpression(l, body), scope);
+      return l.scoped(() => lowerValue(l, body), scope);
     }
     const list = l.list(() => l.scoped(() => lowerBody(l, body.body), scope));
     l.emit({ op: "block", label: end, body: list });
@@ -331,6 +345,17 @@ function inline(
     l.frame = caller;
   }
   return result && l.get(node, result);
+}
+
+/** What an arrow function gives; undefined if that is nothing. */
+function lowerValue(
+  l: Lowering,
+  body: tree.Expression,
+): Expression | undefined {
+  if (body.type === "CallExpression") return lowerCall(l, body);
+  if (!isVoid(body)) return lowerExpression(l, body);
+  lowerEffect(l, body);
+  return undefined;
 }
 
 /** Calls a function that is compiled on its own. */
@@ -341,12 +366,21 @@ function callInstance(
   callee: Callee,
   args: readonly Argument[],
 ): Expression | undefined {
-  const types = args.map((arg) =>
+  const passed = args.map((arg, at) => {
+    if (!("kind" in arg) || arg.kind === "array" || arg.kind === "random") {
+      return arg;
+    }
+    return l.refuse(
+      node.arguments[at]!,
+      "functions are not passed to one that calls itself: call it by its name",
+    );
+  });
+  const types = passed.map((arg) =>
     !("kind" in arg) ? "scalar" : arg.kind === "random" ? "random" : arg.element
   );
   const target = instanceOf(l, name, callee, types);
   const result = returnsValue(callee.node) ? l.fresh(node) : undefined;
-  l.emit({ op: "call", place: l.place(node), target, args, result });
+  l.emit({ op: "call", place: l.place(node), target, args: passed, result });
   return result && l.get(node, result);
 }
 
@@ -414,7 +448,10 @@ export function lowerFunction(
       }
       if (body.type === "BlockStatement") lowerBody(l, body.body);
       else {
-        const to = lowerExpression(l, body);
+        const to = lowerValue(l, body);
+        if (!to && returnsValue(callee.node) && callee.node !== l.entry) {
+          l.refuse(body, NOTHING);
+        }
         l.emit({ op: "return", place: l.place(body), to });
       }
     }, scope)

@@ -7,7 +7,10 @@
 import type * as tree from "acorn";
 import type { ArrayVariable, Expression, Operation } from "./ir.ts";
 import { lowerCall } from "./lower_call.ts";
-import type { Lowering } from "./lowering.ts";
+import { builtinConstant, isBuiltinObject } from "./lower_builtin.ts";
+import { assignParts, refusedPattern } from "./lower_pattern.ts";
+import { type Lowering, propertyName } from "./lowering.ts";
+import { refusedGlobal, refusedNode } from "./refusals.ts";
 
 type Node = tree.Expression | tree.PrivateIdentifier | tree.SpreadElement;
 
@@ -32,51 +35,8 @@ const BINARY: Readonly<Record<string, Operation>> = {
   "!==": "ne",
 };
 
-const MATH_CONSTANTS = [
-  "E",
-  "LN10",
-  "LN2",
-  "LOG10E",
-  "LOG2E",
-  "PI",
-  "SQRT1_2",
-  "SQRT2",
-] as const;
-
-const NUMBER_CONSTANTS = [
-  "EPSILON",
-  "MAX_SAFE_INTEGER",
-  "MAX_VALUE",
-  "MIN_SAFE_INTEGER",
-  "MIN_VALUE",
-  "NaN",
-  "NEGATIVE_INFINITY",
-  "POSITIVE_INFINITY",
-] as const;
-
-/** What to write instead of what is not compiled. */
-const REFUSED: Readonly<Record<string, string>> = {
-  ArrayExpression: "arrays are not made inside: pass a typed array",
-  ArrowFunctionExpression:
-    "functions are not values: give it a name with const and call it",
-  AwaitExpression: "await is not compiled: await before the call",
-  ChainExpression: "?. is not compiled: nothing can be missing: write .",
-  ClassExpression: "classes are not compiled: use functions",
-  FunctionExpression:
-    "functions are not values: give it a name with const and call it",
-  ImportExpression:
-    "import is not compiled: import outside and pass it in with",
-  MetaProperty: "import.meta and new.target are not compiled: pass a number",
-  NewExpression: "objects are not made inside: pass a typed array",
-  ObjectExpression: "objects are not compiled: use variables or a typed array",
-  SequenceExpression: "",
-  SpreadElement: "spreading is not compiled: write the arguments out",
-  Super: "super is not compiled: use functions",
-  TaggedTemplateExpression: "strings are not compiled: use numbers",
-  TemplateLiteral: "strings are not compiled: use numbers",
-  ThisExpression: "this is not compiled: pass what is needed as arguments",
-  YieldExpression: "yield is not compiled: write to an array",
-};
+/** Said of a call that has no value, where one is needed. */
+export const NOTHING = "the function returns nothing: use what it writes";
 
 /** The value of an expression; what it does besides is written first. */
 export function lowerExpression(l: Lowering, node: Node): Expression {
@@ -110,8 +70,7 @@ export function lowerExpression(l: Lowering, node: Node): Expression {
     case "CallExpression": {
       const result = lowerCall(l, node);
       if (result) return result;
-      l.refuse(node, "the function returns nothing: use what it writes");
-      break;
+      return l.refuse(node, NOTHING);
     }
     case "SequenceExpression": {
       const last = node.expressions.length - 1;
@@ -119,7 +78,7 @@ export function lowerExpression(l: Lowering, node: Node): Expression {
       return lowerExpression(l, node.expressions[last]!);
     }
     default:
-      l.refuse(node, REFUSED[node.type] ?? `${node.type} is not compiled`);
+      return l.refuse(node, refusedNode(node.type));
   }
 }
 
@@ -136,6 +95,14 @@ export function lowerEffect(l: Lowering, node: tree.Expression): void {
     case "UpdateExpression":
       changeBy(l, node);
       return;
+    case "UnaryExpression":
+      if (node.operator === "void") return lowerEffect(l, node.argument);
+      break;
+    case "AssignmentExpression":
+      if (node.left.type === "ArrayPattern") {
+        return assignParts(l, node.left, node.right);
+      }
+      break;
     case "ConditionalExpression": {
       const { test, consequent, alternate } = node;
       const effect = (part: tree.Expression) => () => lowerEffect(l, part);
@@ -153,6 +120,11 @@ export function lowerEffect(l: Lowering, node: tree.Expression): void {
   const value = lowerExpression(l, node);
   // It may be out of range, which has to be noticed.
   if (mayFail(value)) l.hold(node, value);
+}
+
+/** Whether an expression has no value, whatever it does. */
+export function isVoid(node: tree.Expression): boolean {
+  return node.type === "UnaryExpression" && node.operator === "void";
 }
 
 /** `if (test) then else otherwise`. */
@@ -274,8 +246,8 @@ function lowerName(l: Lowering, node: tree.Identifier): Expression {
       l.refuse(node, `${name} is a random generator: call ${name}.next()`);
       break;
     case "function":
-      l.refuse(node, `${name} is a function: call it, ${name}(...)`);
-      break;
+    case "builtin":
+      return l.refuse(node, `${name} is a function: call it, ${name}(...)`);
     case undefined:
       break;
     default:
@@ -283,19 +255,14 @@ function lowerName(l: Lowering, node: tree.Identifier): Expression {
   }
   if (name === "Infinity") return l.constant(node, Infinity);
   if (name === "NaN") return l.constant(node, NaN);
-  if (name === "undefined") {
-    l.refuse(node, "undefined is not compiled: use NaN or -1");
-  }
-  if (name === "arguments") {
-    l.refuse(node, "arguments is not compiled: name the parameters");
-  }
   l.refuse(node, unknownName(name));
 }
 
 /** Why a name from outside is not known. */
 function unknownName(name: string): string {
-  return `${name} is not known inside the function: ` +
-    `pass it as jit(f, { with: { ${name} } }), or as an argument`;
+  return refusedGlobal(name) ??
+    `${name} is not known inside the function: ` +
+      `pass it as jit(f, { with: { ${name} } }), or as an argument`;
 }
 
 function lowerUnary(l: Lowering, node: tree.UnaryExpression): Expression {
@@ -312,12 +279,21 @@ function lowerUnary(l: Lowering, node: tree.UnaryExpression): Expression {
       return l.apply(node, "bitnot", [lowerExpression(l, argument)]);
     case "!":
       return lowerTest(l, node);
-    case "typeof":
     case "void":
+      return l.refuse(
+        node,
+        "void gives undefined, which is not compiled: use NaN or -1",
+      );
+    case "typeof":
+      return l.refuse(
+        node,
+        "typeof is not compiled: all values are numbers and booleans: " +
+          "leave it out",
+      );
     case "delete":
       return l.refuse(
         node,
-        `${operator} is not compiled: all values are numbers and booleans`,
+        "delete is not compiled: elements stay: set it to 0 or NaN",
       );
     default:
       return operator satisfies never;
@@ -326,6 +302,12 @@ function lowerUnary(l: Lowering, node: tree.UnaryExpression): Expression {
 
 function lowerBinary(l: Lowering, node: tree.BinaryExpression): Expression {
   const { operator, left, right } = node;
+  if (operator === "in" || operator === "instanceof") {
+    l.refuse(
+      node,
+      `${operator} is not compiled: values have no properties: compare numbers`,
+    );
+  }
   const [a, b] = l.operands(
     [left, right].map((part) => ({
       node: part,
@@ -344,9 +326,7 @@ function binary(
 ): Expression {
   if (operator === ">") return l.apply(node, "lt", [b, a]);
   if (operator === ">=") return l.apply(node, "le", [b, a]);
-  const op = BINARY[operator];
-  if (op) return l.apply(node, op, [a, b]);
-  l.refuse(node, `${operator} is not compiled: values have no properties`);
+  return l.apply(node, BINARY[operator]!, [a, b]);
 }
 
 function lowerLogical(l: Lowering, node: tree.LogicalExpression): Expression {
@@ -423,28 +403,37 @@ export function arrayOf(l: Lowering, node: Node | tree.Super): ArrayVariable {
       }, not an array: pass a typed array`,
     );
   }
-  l.refuse(node, "only arrays that are passed as arguments have elements");
+  return refuseObject(l, node);
+}
+
+/** Refuses what is no name, where an object is needed. */
+export function refuseObject(l: Lowering, node: Node | tree.Super): never {
+  lowerExpression(l, node as Node); // says what is wrong with it, if that is it
+  l.refuse(
+    node,
+    "only arrays that are passed as arguments have elements: pass one, or " +
+      "use variables",
+  );
 }
 
 function lowerMember(l: Lowering, node: tree.MemberExpression): Expression {
-  const { object, property, computed } = node;
-  if (computed) {
+  const { object, property } = node;
+  const name = propertyName(node);
+  if (name === undefined) {
     const array = arrayOf(l, object);
     const index = lowerExpression(l, property);
     return { op: "load", place: l.place(property), array, index };
   }
-  const name = property.type === "Identifier" ? property.name : "";
   if (object.type === "Identifier" && !l.find(object)) {
-    if (object.name === "Math") {
-      const constant = MATH_CONSTANTS.find((known) => known === name);
-      if (constant) return l.constant(node, Math[constant]);
-      l.refuse(node, `Math.${name} is no constant: call it, or compute it`);
+    if (isBuiltinObject(object.name)) {
+      const builtin = { object: object.name, name };
+      const constant = builtinConstant(l, node, builtin);
+      if (constant !== undefined) return l.constant(node, constant);
+      const full = `${object.name}.${name}`;
+      l.refuse(node, `${full} is a function: call it, ${full}(...)`);
     }
-    if (object.name === "Number") {
-      const constant = NUMBER_CONSTANTS.find((known) => known === name);
-      if (constant) return l.constant(node, Number[constant]);
-      l.refuse(node, `Number.${name} is not compiled: write the number`);
-    }
+    const known = refusedGlobal(object.name);
+    if (known) l.refuse(object, known);
     if (name !== "length") {
       l.refuse(
         node,
@@ -454,7 +443,12 @@ function lowerMember(l: Lowering, node: tree.MemberExpression): Expression {
     }
   }
   if (name !== "length") {
-    l.refuse(property, "objects are not compiled: only arrays have a .length");
+    if (object.type !== "Identifier") refuseObject(l, object);
+    l.refuse(
+      property,
+      `objects are not compiled: only arrays have a .length: got ${name}: ` +
+        "use variables or typed arrays",
+    );
   }
   return { op: "length", place: l.place(node), array: arrayOf(l, object) };
 }
@@ -511,7 +505,7 @@ function changeBy(
 }
 
 /** Assigns to a variable or an element what `make` makes of its value. */
-function changed(
+export function changed(
   l: Lowering,
   node: tree.Node,
   target: tree.Pattern | tree.Expression,
@@ -537,7 +531,7 @@ function changed(
     return { after: l.get(target, variable) };
   }
   if (target.type === "MemberExpression") {
-    if (!target.computed) {
+    if (propertyName(target) !== undefined) {
       l.refuse(target, "properties are not assigned to: write to an element");
     }
     const array = arrayOf(l, target.object);
@@ -559,5 +553,5 @@ function changed(
     l.emit({ op: "store", place, array, index: index!, to: held });
     return { after: held };
   }
-  l.refuse(target, "taking apart is not compiled: assign one by one");
+  l.refuse(target, refusedPattern(target));
 }

@@ -6,39 +6,40 @@
 
 import type * as tree from "acorn";
 import type { Expression, Label, Statement } from "./ir.ts";
+import { builtinConstant, isBuiltinObject } from "./lower_builtin.ts";
+import { calleeOf } from "./lower_call.ts";
 import {
   arrayOf,
+  isVoid,
   lowerBranches,
   lowerEffect,
   lowerExpression,
   lowerTest,
 } from "./lower_expression.ts";
-import { type Binding, type Jump, type Lowering, Scope } from "./lowering.ts";
+import { namesIn, partsOf, refusedPattern } from "./lower_pattern.ts";
+import {
+  type Binding,
+  type Jump,
+  type Lowering,
+  propertyName,
+} from "./lowering.ts";
+import { refusedNode } from "./refusals.ts";
 
 type Node = tree.Statement | tree.ModuleDeclaration;
 
 const EARLY: Binding = { kind: "early" };
 
-/** What to write instead of what is not compiled. */
-const REFUSED: Readonly<Record<string, string>> = {
-  ClassDeclaration: "classes are not compiled: use functions",
-  DebuggerStatement: "debugger is not compiled: call the function uncompiled",
-  ForInStatement: "for-in is not compiled: count with a for loop",
-  ThrowStatement: "throw is not compiled: return NaN, or check before the call",
-  TryStatement: "try is not compiled: nothing inside throws",
-  WithStatement: "with is not compiled",
-};
-
 /** Whether a function returns values, by its text. */
 export function returnsValue(node: tree.Function): boolean {
-  if (node.body.type !== "BlockStatement") return true;
+  if (node.body.type !== "BlockStatement") return !isVoid(node.body);
   const look = (part: unknown): boolean => {
     if (part === null || typeof part !== "object") return false;
     if (Array.isArray(part)) return part.some(look);
     const { type } = part as { type?: string };
     if (type === undefined || /Function/.test(type)) return false;
     if (type === "ReturnStatement") {
-      return Boolean((part as tree.ReturnStatement).argument);
+      const { argument } = part as tree.ReturnStatement;
+      return Boolean(argument && !isVoid(argument));
     }
     return Object.values(part).some(look);
   };
@@ -47,23 +48,22 @@ export function returnsValue(node: tree.Function): boolean {
 
 /** A list of statements; functions that it declares are known from the start. */
 export function lowerBody(l: Lowering, list: readonly Node[]): void {
+  hoist(l, list);
+  for (const node of list) lowerStatement(l, node);
+}
+
+/** Declares what a list does, before any of it is done. */
+function hoist(l: Lowering, list: readonly Node[]): void {
   for (const node of list) {
     // What a variable is named has no meaning from around the list.
     if (node.type === "VariableDeclaration") {
       for (const { id } of node.declarations) {
-        if (id.type === "Identifier") l.scope.declare(id.name, EARLY);
+        for (const name of namesIn(id)) l.scope.declare(name, EARLY);
       }
     }
     if (node.type !== "FunctionDeclaration" || !node.id) continue;
-    const { source } = l.frame;
-    l.scope.declare(node.id.name, {
-      kind: "function",
-      source,
-      node,
-      scope: l.scope,
-    });
+    l.scope.declare(node.id.name, calleeOf(l, node));
   }
-  for (const node of list) lowerStatement(l, node);
 }
 
 function lowerStatement(l: Lowering, node: Node): void {
@@ -71,7 +71,7 @@ function lowerStatement(l: Lowering, node: Node): void {
     case "EmptyStatement":
       return;
     case "FunctionDeclaration":
-      return checkFunction(l, node);
+      return; // known already
     case "ExpressionStatement":
       if (node.directive !== undefined) return;
       return lowerEffect(l, node.expression);
@@ -96,58 +96,90 @@ function lowerStatement(l: Lowering, node: Node): void {
     case "ContinueStatement":
       return lowerJump(l, node);
     default:
-      l.refuse(node, REFUSED[node.type] ?? `${node.type} is not compiled`);
+      l.refuse(node, refusedNode(node.type));
   }
-}
-
-function checkFunction(l: Lowering, node: tree.Function): void {
-  if (node.async) l.refuse(node, "async functions are not compiled");
-  if (node.generator) l.refuse(node, "generators are not compiled");
 }
 
 function lowerDeclaration(l: Lowering, node: tree.VariableDeclaration): void {
-  if (node.kind === "var") {
+  const { kind } = node;
+  if (kind === "var") {
     l.refuse(node, "var is not compiled: declare it with let or const");
   }
-  if (node.kind !== "let" && node.kind !== "const") {
-    l.refuse(node, `${node.kind} is not compiled: use let or const`);
+  if (kind !== "let" && kind !== "const") {
+    l.refuse(node, `${kind} is not compiled: use let or const`);
   }
-  for (const { id, init } of node.declarations) {
-    if (id.type !== "Identifier") {
-      l.refuse(id, "taking apart is not compiled: assign one by one");
+  for (const { id, init } of node.declarations) declare(l, kind, id, init);
+}
+
+/** `let id = init`. */
+function declare(
+  l: Lowering,
+  kind: "let" | "const",
+  id: tree.Pattern,
+  init: tree.Expression | null | undefined,
+): void {
+  if (id.type === "ArrayPattern" || id.type === "ObjectPattern") {
+    const parts = partsOf(l, id, init!);
+    // All values are there before the first name is.
+    return parts.forEach(({ target, value, part }) =>
+      part ? declare(l, kind, target, part) : declareAs(l, kind, target, value!)
+    );
+  }
+  if (id.type !== "Identifier") l.refuse(id, refusedPattern(id));
+  const named = init && namedBy(l, init);
+  if (named) {
+    if (kind === "let") {
+      l.refuse(
+        id,
+        "functions, arrays and generators are not values: declare it with const",
+      );
     }
-    if (
-      init?.type === "ArrowFunctionExpression" ||
-      init?.type === "FunctionExpression"
-    ) {
-      checkFunction(l, init);
-      if (node.kind === "let") {
-        l.refuse(id, "functions are not values: declare it with const");
-      }
-      const { source } = l.frame;
-      const scope = new Scope(l.scope);
-      const callee = { kind: "function", source, node: init, scope } as const;
-      if (init.id) scope.declare(init.id.name, callee);
-      l.scope.declare(id.name, callee);
-      continue;
-    }
-    if (init?.type === "Identifier") {
+    l.scope.declare(id.name, named);
+    return;
+  }
+  declareAs(l, kind, id, init ? lowerExpression(l, init) : undefined);
+}
+
+/** A variable with a value, or without one. */
+function declareAs(
+  l: Lowering,
+  kind: "let" | "const",
+  id: tree.Pattern,
+  value: Expression | undefined,
+): void {
+  if (id.type !== "Identifier") l.refuse(id, refusedPattern(id));
+  const variable = l.variable(id.name, id);
+  l.set(variable, value);
+  const constant = kind === "const";
+  if (constant) l.setOnce(variable);
+  if (value) l.noteValue(variable);
+  l.scope.declare(id.name, { kind: "variable", variable, constant });
+}
+
+/** What an expression only gives another name to. */
+function namedBy(l: Lowering, init: tree.Expression): Binding | undefined {
+  switch (init.type) {
+    case "ArrowFunctionExpression":
+    case "FunctionExpression":
+      return calleeOf(l, init);
+    case "Identifier": {
       const binding = l.find(init);
-      if (binding && binding.kind !== "variable" && binding.kind !== "value") {
-        if (node.kind === "let") {
-          l.refuse(id, `another name for ${init.name}: declare it with const`);
-        }
-        l.scope.declare(id.name, binding);
-        continue;
-      }
+      return binding?.kind === "variable" || binding?.kind === "value"
+        ? undefined
+        : binding;
     }
-    const value = init ? lowerExpression(l, init) : undefined;
-    const variable = l.variable(id.name, id);
-    l.set(variable, value);
-    const constant = node.kind === "const";
-    if (constant) l.setOnce(variable);
-    if (value) l.noteValue(variable);
-    l.scope.declare(id.name, { kind: "variable", variable, constant });
+    case "MemberExpression": {
+      const { object } = init;
+      const name = propertyName(init);
+      if (object.type !== "Identifier" || name === undefined) return undefined;
+      if (!isBuiltinObject(object.name) || l.find(object)) return undefined;
+      const builtin = { object: object.name, name };
+      return builtinConstant(l, init, builtin) === undefined
+        ? { kind: "builtin", ...builtin }
+        : undefined;
+    }
+    default:
+      return undefined;
   }
 }
 
@@ -160,7 +192,10 @@ function lowerIf(l: Lowering, node: tree.IfStatement): void {
 
 function lowerReturn(l: Lowering, node: tree.ReturnStatement): void {
   const { inlined } = l.frame;
-  const to = node.argument ? lowerExpression(l, node.argument) : undefined;
+  const { argument } = node;
+  const isNothing = !argument || isVoid(argument);
+  if (argument && isNothing) lowerEffect(l, argument);
+  const to = isNothing ? undefined : lowerExpression(l, argument);
   if (!inlined) {
     l.emit({ op: "return", place: l.place(node), to });
     return;
@@ -224,7 +259,7 @@ function lowerLoop(
     case "ForStatement":
       return l.scoped(() => {
         const { init, test, update } = node;
-        if (init?.type === "VariableDeclaration") lowerDeclaration(l, init);
+        if (init?.type === "VariableDeclaration") lowerBody(l, [init]);
         else if (init) lowerEffect(l, init);
         emit(test, statement, () => {
           if (update) lowerEffect(l, update);
@@ -258,11 +293,18 @@ function lowerForOf(
   if (node.await) l.refuse(node, "for await is not compiled: count with for");
   const { left, right } = node;
   if (left.type !== "VariableDeclaration") {
-    l.refuse(left, "for-of declares its variable: for (const x of array)");
+    l.refuse(
+      left,
+      "for-of has no variable of its own: write for (const x of array)",
+    );
   }
   const [{ id } = { id: undefined }] = left.declarations;
   if (id?.type !== "Identifier" || left.kind === "var") {
-    l.refuse(left, "for-of takes one variable: for (const x of array)");
+    l.refuse(
+      left,
+      "for-of takes one variable, no pattern and no var: write " +
+        "for (const x of array)",
+    );
   }
   const array = arrayOf(l, right);
   const at = l.variable("(position)", left);
@@ -305,6 +347,7 @@ function lowerSwitch(
   const starts: Label[] = node.cases.map(() => l.label());
   l.scoped(() => {
     // Functions are known, and variables declared, in the whole switch.
+    hoist(l, node.cases.flatMap(({ consequent }) => consequent));
     let inner: Statement[] = l.list(() => {
       node.cases.forEach(({ test }, at) => {
         if (!test) return;
@@ -320,7 +363,7 @@ function lowerSwitch(
         withJump(
           l,
           { names, end, next: undefined, unnamed: true },
-          () => lowerBody(l, consequent),
+          () => consequent.forEach((part) => lowerStatement(l, part)),
         )
       );
       inner = [{ op: "block", label: starts[at]!, body: inner }, ...body];

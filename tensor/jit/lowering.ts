@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Function, Identifier, Node } from "acorn";
+import type { Function, Identifier, MemberExpression, Node } from "acorn";
 import type {
   Apply,
   ArrayElement,
@@ -34,6 +34,13 @@ export interface Callee {
   readonly scope: Scope;
 }
 
+/** A function of `Math` or `Number`. */
+export interface Builtin {
+  readonly kind: "builtin";
+  readonly object: "Math" | "Number";
+  readonly name: string;
+}
+
 /** What a name stands for. */
 export type Binding =
   | {
@@ -44,6 +51,7 @@ export type Binding =
   | ArrayVariable
   | RandomVariable
   | Callee
+  | Builtin
   | { readonly kind: "value"; readonly value: number | boolean }
   /** A variable before its declaration. */
   | { readonly kind: "early" };
@@ -88,6 +96,18 @@ export class Scope {
   }
 }
 
+/** The name of a property, as `x.name` or `x["name"]`; undefined of others. */
+export function propertyName(
+  { property, computed }: MemberExpression,
+): string | undefined {
+  if (!computed) {
+    return property.type === "Identifier" ? property.name : undefined;
+  }
+  return property.type === "Literal" && typeof property.value === "string"
+    ? property.value
+    : undefined;
+}
+
 /** Where `break` and `continue` go. */
 export interface Jump {
   readonly names: readonly string[];
@@ -124,6 +144,8 @@ export class Lowering {
   out: Statement[] = [];
   scope: Scope = new Scope();
   frame!: Frame;
+  /** The function that is compiled, with those that it calls. */
+  entry!: Function;
   readonly functions: FunctionIr[] = [];
   /** Functions that call themselves, by their node and what they take. */
   readonly instances = new Map<string, FunctionIr>();

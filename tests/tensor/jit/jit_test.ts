@@ -157,6 +157,27 @@ const FORMS = [
   "(a, b) => { x: y: { if (a > b) break x; b = 9; } return b; }",
   "(a, b) => { const f = function g(n) { return n > 0 ? 2 + g(n - 1) : 1; };" +
   " return f(a) + b; }",
+  "(a, b) => Math['max'](a, b) + Math['PI'] + Number['EPSILON']",
+  "(a, b) => { const { abs, PI: pi, min: least } = Math; const up = Math.ceil;" +
+  " return abs(a) * pi + least(a, b) + up(b); }",
+  "(a, b) => { const { isInteger, MAX_SAFE_INTEGER } = Number;" +
+  " return isInteger(b) ? MAX_SAFE_INTEGER : a; }",
+  "(a, b) => { void (a = 2); void b; return a * b; }",
+  "(a, b) => { const set = (n) => void (a += n); set(b); set(1); return a; }",
+  "(a, b) => { const set = (n) => { a += n; }; const twice = (n) => set(2 * n);" +
+  " twice(b); return a; }",
+  "(a, b) => { const f = (n) => { if (n > 2) return void (a = 5); a = n; };" +
+  " f(b); return a; }",
+  "(a, b) => { let [x, y] = [a + 1, b]; [x, y] = [y, x]; " +
+  "const [, z] = [x++, x]; return x - 10 * y + 100 * z; }",
+  "(a, b) => { const sum = (f, n) => { let s = 0;" +
+  " for (let i = 0; i < n; i++) s += f(i); return s; };" +
+  " const half = (n) => n / 2; const root = Math.sqrt;" +
+  " return sum((i) => i * b, 3) + sum(half, 4) + sum(root, 2); }",
+  "(a, b) => ((x) => x * a)(b) + (function f(n) {" +
+  " return n > 0 ? n + f(n - 1) : 0; })(a)",
+  "(a, b) => { switch (a) { case 3: function f() { return 2; } case 1: let c;" +
+  " c = b; return c + f(); default: return 0; } }",
   "(class { #p(a, b) { return a - b; } static f() { return new this().#p; } })" +
   ".f()",
   "({ get(a, b) { return a * b; } }).get",
@@ -171,6 +192,52 @@ Deno.test("jit() compiles expressions as statements, labels of labels, methods",
       assertEquals(compiled(a, b), f(a, b), text);
     }
   }
+});
+
+Deno.test("jit() knows which numbers are safe integers", () => {
+  const isSafe = (n: number) => Number.isSafeInteger(n);
+  const compiled = jit(isSafe);
+  for (const n of [0, -0, 0.5, 2 ** 53 - 1, 2 ** 53, -(2 ** 53), NaN, -7]) {
+    assertEquals(compiled(n), isSafe(n), `${n}`);
+  }
+  for (const n of [-Infinity, 2 ** 60, 1e300, 1 - 2 ** 53, 2 ** 31]) {
+    assertEquals(compiled(n), isSafe(n), `${n}`);
+  }
+});
+
+Deno.test("jit() takes functions of Math and Number from outside", () => {
+  const { hypot, PI } = Math;
+  const { isInteger } = Number;
+  const f = (a: number, b: number) => isInteger(a) ? hypot(a, b) : PI;
+  const compiled = jit(f, { with: { hypot, PI, isInteger } });
+  assertEquals([compiled(3, 4), compiled(0.5, 4)], [5, PI]);
+});
+
+Deno.test("jit() takes arrays apart, and swaps elements", () => {
+  const rotate = jit((x: Float64Array) => {
+    const [a, b] = x;
+    const { length } = x;
+    [x[0], x[length - 1]] = [x[length - 1]!, x[0]!];
+    return a! - b!;
+  });
+  const x = Float64Array.of(5, 2, 9);
+  assertEquals([rotate(x), x], [3, Float64Array.of(9, 2, 5)]);
+  assertThrows(
+    () => rotate(Float64Array.of(1)),
+    RangeError,
+    "index 1 is out of range for x of length 1",
+  );
+});
+
+Deno.test("jit() compiles functions that only call one that returns nothing", () => {
+  const fill = (x: Float64Array, to: number) => {
+    for (let i = 0; i < x.length; i++) x[i] = to;
+  };
+  const clear = jit((x: Float64Array) => fill(x, 0), { with: { fill } });
+  const x = Float64Array.of(1, 2);
+  assertEquals([clear(x), x], [undefined, new Float64Array(2)]);
+  const zero = jit((x: Float64Array) => void (x[0] = 7));
+  assertEquals([zero(x), x[0]], [undefined, 7]);
 });
 
 Deno.test("jit() of a compiled function compiles what that was made from", () => {
