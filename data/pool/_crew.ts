@@ -11,7 +11,10 @@ import type { HostEnd } from "./_host.ts";
 import { type Chunk, type Job, lengthOf, part } from "./_job.ts";
 import type { FromWorker, ResultsMessage } from "./_messages.ts";
 import { Outcomes } from "./_outcomes.ts";
-import { fromWire, notSendable, summary } from "./_wire_error.ts";
+import { toFrame } from "./_frames.ts";
+import { argumentsNotSendable, notSendable } from "./_not_sendable.ts";
+import { fromWire, summary } from "./_wire_error.ts";
+import { movedParts } from "./moved.ts";
 import { revive } from "./shared/_revive.ts";
 import type { PoolStatistics } from "./statistics.ts";
 
@@ -224,7 +227,14 @@ export class Crew {
     } catch (cause) {
       const length = lengthOf(chunk);
       if (length === 1) {
-        const error = notSendable("the argument", cause);
+        const { items, from, to } = chunk;
+        const { spread } = job.options;
+        const value = items[from];
+        const clone = this.#options.shared ? structuredClone : toFrame;
+        const moving = movedParts(items, from, to, spread);
+        const error = spread
+          ? argumentsNotSendable(value as unknown[], cause, clone, moving)
+          : notSendable("the argument", value, cause, clone, moving);
         return this.#outcomes.threw(job, chunk.start, error);
       }
       // Each on its own shows which one it is.

@@ -9,7 +9,7 @@ import type { Chunk } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
 import { ownCode } from "./_own_code.ts";
 import { revive } from "./shared/_revive.ts";
-import { notSendable } from "./_wire_error.ts";
+import { argumentsNotSendable, notSendable } from "./_not_sendable.ts";
 import { movedParts } from "./moved.ts";
 
 /**
@@ -142,10 +142,17 @@ function give(value: unknown): unknown {
 
 function clone(what: string, value: unknown, spread: boolean): unknown {
   if (typeof value === "string" || value === undefined) return value;
+  const transfer = movedParts([value], 0, 1, spread);
   try {
-    const transfer = movedParts([value], 0, 1, spread);
     return revive(structuredClone(value, { transfer }));
   } catch (cause) {
-    throw notSendable(what, cause);
+    throw spread
+      ? argumentsNotSendable(
+        value as unknown[],
+        cause,
+        structuredClone,
+        transfer,
+      )
+      : notSendable(what, value, cause, structuredClone, transfer);
   }
 }

@@ -18,9 +18,11 @@ import type {
   StartMessage,
   ToWorker,
 } from "./_messages.ts";
+import { movedParts } from "./moved.ts";
 import { pack } from "./_pack.ts";
 import { revive } from "./shared/_revive.ts";
-import { bare, notSendable, toWire, type WireError } from "./_wire_error.ts";
+import { notSendable } from "./_not_sendable.ts";
+import { bare, toWire, type WireError } from "./_wire_error.ts";
 import { enterWorker } from "./_worker_scope.ts";
 
 /** Sends a message to the pool; throws if it cannot be cloned. */
@@ -191,7 +193,13 @@ class ChunkRunner {
       this.#send({ type: "results", id, values }, transfer);
     } catch (cause) {
       this.#report(
-        notSendable("the result", cause),
+        notSendable(
+          "the result",
+          value,
+          cause,
+          structuredClone,
+          movedParts([value], 0, 1, false),
+        ),
         (error) => ({ type: "error", id, error }),
       );
     }

@@ -85,12 +85,6 @@ export function fromWire(wire: WireError): unknown {
   return Object.assign(error, wire.fields);
 }
 
-/** For what no message can carry. */
-export function notSendable(what: string, cause: unknown): TypeError {
-  const why = cause instanceof Error ? cause.message : cause;
-  return new TypeError(`${what} cannot be sent: ${why}`, { cause });
-}
-
 /** One line: `RangeError: too far`. */
 export function summary(thrown: unknown): string {
   return isError(thrown)

@@ -1,3 +1,4 @@
+import { keepHere } from "./_not_sendable.ts";
 import { within } from "./_within.ts";
 
 /**
@@ -12,6 +13,7 @@ export class AsyncResult<T> {
   /** Follows a promise. */
   constructor(promise: Promise<T>) {
     this.#promise = promise;
+    keepHere(this, "await get() and send what it gives");
     promise.then(
       () => this.#state = "fulfilled",
       () => this.#state = "rejected",

@@ -6,8 +6,10 @@
  * export, never as text: {@linkcode remote} marks one of your own,
  * {@linkcode remoteModule} names those of any module. Arguments and results are
  * structured clones; {@linkcode moved} moves instead, and shared memory is
- * shared. A {@linkcode Pool} measures what items cost: it sends them in chunks,
- * or leaves them in the calling thread where that is faster.
+ * shared. What cannot be sent, as a function or a {@linkcode Future}, is refused
+ * with the way to it: `argument 0, .config.done`. A {@linkcode Pool} measures
+ * what items cost: it sends them in chunks, or leaves them in the calling thread
+ * where that is faster.
  *
  * What throws in a worker rejects with a {@linkcode TaskError}, whose `cause`
  * has the stack of the worker. A worker that ends is replaced and its item

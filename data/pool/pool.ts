@@ -5,6 +5,7 @@ import { hostsFor } from "./_isolation.ts";
 import { ItemsJob, type OnItemError } from "./_items_job.ts";
 import type { Job } from "./_job.ts";
 import type { Packed } from "./_messages.ts";
+import { keepHere } from "./_not_sendable.ts";
 import { showCaller } from "./_show_caller.ts";
 import { StreamJob } from "./_stream_job.ts";
 import { workerScope } from "./_worker_scope.ts";
@@ -160,6 +161,7 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     if (typeof idleMs !== "number" || !(idleMs >= 0)) {
       throw new RangeError(`Pool: idleMs must be 0 or more: got ${idleMs}`);
     }
+    keepHere(this, "a worker makes its own");
     this.size = workers;
     this.sharesMemory = isolation === "thread";
     this.#inCaller = inCaller;

@@ -2,7 +2,9 @@ import { checkArguments } from "./_check_call.ts";
 import type { Host, StartHost } from "./_host.ts";
 import type { FromWorker } from "./_messages.ts";
 import { pack } from "./_pack.ts";
+import { toFrame } from "./_frames.ts";
 import { hostsFor } from "./_isolation.ts";
+import { argumentsNotSendable, keepHere } from "./_not_sendable.ts";
 import { fromWire, summary } from "./_wire_error.ts";
 import { within } from "./_within.ts";
 import { checkRemote, type RemoteReference } from "./remote.ts";
@@ -67,6 +69,7 @@ export class Process<Args extends unknown[] = unknown[]>
   readonly #f: RemoteReference<Args>;
   readonly #args: Args;
   readonly #startHost: StartHost;
+  readonly #isolation: ProcessOptions["isolation"];
   #host: Host | undefined;
   #ended: Promise<void> | undefined;
   #exitCode: number | undefined;
@@ -89,6 +92,8 @@ export class Process<Args extends unknown[] = unknown[]>
     checkArguments("Process", args);
     this.#args = args;
     this.#startHost = hostsFor("Process", options);
+    this.#isolation = options.isolation;
+    keepHere(this, "call it where it was made");
     this.name = options.name ?? `Process-${++count}`;
   }
 
@@ -130,11 +135,10 @@ export class Process<Args extends unknown[] = unknown[]>
       }, transfer);
     } catch (cause) {
       this.terminate();
-      throw new TypeError(
-        `Process.start: an argument of ${exportName} cannot be sent: ` +
-          `${cause instanceof Error ? cause.message : cause}`,
-        { cause },
-      );
+      const clone = this.#isolation === "process" ? toFrame : structuredClone;
+      const error = argumentsNotSendable(this.#args, cause, clone, transfer);
+      error.message = `Process.start: ${exportName}: ${error.message}`;
+      throw error;
     }
   }
 

@@ -20,12 +20,15 @@ export interface TaskRun {
 
 const worker = crypto.randomUUID();
 
-/** Calls a function of a module. */
-export async function runTask(
-  moduleUrl: string,
-  exportName: string,
-  args: readonly unknown[],
-): Promise<TaskRun> {
+/**
+ * Calls a function of a module.
+ *
+ * @param call Its arguments, first since errors count them; then the URL of the
+ * module and the name of the export.
+ */
+export async function runTask(...call: unknown[]): Promise<TaskRun> {
+  const args = call.slice(0, -2);
+  const [moduleUrl, exportName] = call.slice(-2) as [string, string];
   const f = knownFunction(moduleUrl, exportName) ??
     await findFunction(moduleUrl, exportName);
   const startedAt = now();
@@ -36,7 +39,7 @@ export async function runTask(
 }
 
 /** {@linkcode runTask}, for executors. */
-export const RUN_TASK: RemoteReference<Parameters<typeof runTask>, TaskRun> = {
+export const RUN_TASK: RemoteReference<unknown[], TaskRun> = {
   moduleUrl: import.meta.url,
   exportName: "runTask",
 };

@@ -1,5 +1,5 @@
 import type { Executor } from "../executor.ts";
-import { moved, movedParts } from "../moved.ts";
+import { movedParts } from "../moved.ts";
 import { TaskError } from "../task_error.ts";
 import { withResults } from "./_arguments.ts";
 import { RUN_TASK } from "./_run_task.ts";
@@ -57,12 +57,7 @@ export class Scheduler implements TaskOwner {
       const values = args.map(withResults);
       const parts = movedParts(values, 0, values.length, false);
       if (parts.length > 0) again = false; // what moved is not here any more
-      const call: Parameters<typeof RUN_TASK.signature & object> = [
-        f.moduleUrl,
-        f.exportName,
-        // What is marked in the list is so with the list.
-        parts.length > 0 ? moved(values, parts) : values,
-      ];
+      const call = [...values, f.moduleUrl, f.exportName];
       record.state = "running";
       record.tries++;
       record.startedAt = performance.timeOrigin + performance.now();

@@ -1,4 +1,5 @@
 import { showCaller } from "../_show_caller.ts";
+import { keepHere } from "../_not_sendable.ts";
 import { within } from "../_within.ts";
 import type { Task, TaskState } from "./_task.ts";
 
@@ -19,6 +20,7 @@ export class Future<Result = unknown> {
   constructor(task: Task) {
     this.#task = task;
     tasks.set(this, task);
+    keepHere(this, "await its result(), or submit() the call to its graph");
   }
 
   /** The name of the function, with a number. */

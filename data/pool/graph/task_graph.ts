@@ -1,5 +1,6 @@
 import type { Executor } from "../executor.ts";
 import { showCaller } from "../_show_caller.ts";
+import { keepHere } from "../_not_sendable.ts";
 import { within } from "../_within.ts";
 import { checkRemote, describe, type RemoteReference } from "../remote.ts";
 import {
@@ -115,6 +116,7 @@ export class TaskGraph implements Disposable {
         `TaskGraph: retries must be a whole number from 0: got ${retries}`,
       );
     }
+    keepHere(this, "a worker makes its own");
     this.#options = options;
     if (executor instanceof TaskGraph) {
       this.#shared = executor.#shared;
@@ -164,8 +166,8 @@ export class TaskGraph implements Disposable {
    * Runs a function once what it takes is there.
    *
    * @param f The function.
-   * @param args Its arguments: values, futures of them, arrays and records with
-   * futures in them.
+   * @param args Its arguments: values, futures of them; arrays, records, maps
+   * and sets with futures in them.
    * @returns Stands for the result.
    * @throws {TypeError} If `f` is not named by a module.
    */
@@ -243,8 +245,8 @@ export class TaskGraph implements Disposable {
   /**
    * Puts a value where all calls find it.
    *
-   * Typed arrays in it, as deep as arrays and plain objects go, are copied to
-   * shared memory, once: calls see that memory, and should not write to it.
+   * Typed arrays in it, as deep as arrays, plain objects, maps and sets go, are
+   * copied to shared memory, once: calls see that memory, and should not write to it.
    * Anything else is copied for each call. Where workers share no memory
    * everything is.
    *
@@ -261,7 +263,8 @@ export class TaskGraph implements Disposable {
   /**
    * The results of futures.
    *
-   * @param futures An array or record with futures in it, as deep as you like.
+   * @param futures An array, record, map or set with futures in it, as deep as
+   * you like.
    * @returns The same with results in their places.
    * @throws {TaskFailedError} The first failure, in time.
    */

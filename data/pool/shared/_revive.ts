@@ -18,8 +18,8 @@ const KINDS: Readonly<Record<string, { from(clone: any): object }>> = {
 };
 
 /**
- * Makes shared objects in what a message brought, as deep as arrays and plain
- * objects go, what they were when they were sent. In place: a message's values
+ * Makes shared objects in what a message brought, as deep as arrays, plain
+ * objects, maps and sets go, what they were when they were sent. In place: a message's values
  * are the receiver's own.
  */
 export function revive<T>(value: T): T {
@@ -32,6 +32,10 @@ function reviveIn(value: unknown, seen: Set<unknown> | undefined): unknown {
   }
   const isArray = Array.isArray(value);
   if (!isArray) {
+    if (value instanceof Map || value instanceof Set) {
+      reviveCollection(value, (seen ?? new Set()).add(value));
+      return value;
+    }
     if (Object.getPrototypeOf(value) !== Object.prototype) return value;
     const { handle } = value as { handle?: { kind?: unknown } };
     const kind = handle?.kind;
@@ -51,4 +55,29 @@ function reviveIn(value: unknown, seen: Set<unknown> | undefined): unknown {
     if (whole !== part) parts[key] = whole;
   }
   return value;
+}
+
+function reviveCollection(
+  collection: Map<unknown, unknown> | Set<unknown>,
+  seen: Set<unknown>,
+): void {
+  if (collection instanceof Set) {
+    const parts = [...collection];
+    const whole = parts.map((part) => reviveIn(part, seen));
+    if (whole.every((part, at) => part === parts[at])) return;
+    collection.clear(); // the order is to stay
+    for (const part of whole) collection.add(part);
+    return;
+  }
+  const entries = [...collection];
+  const whole = entries.map((entry) =>
+    entry.map((part) => reviveIn(part, seen)) as [unknown, unknown]
+  );
+  if (
+    whole.every(([key, part], at) =>
+      key === entries[at]![0] && part === entries[at]![1]
+    )
+  ) return;
+  collection.clear();
+  for (const [key, part] of whole) collection.set(key, part);
 }

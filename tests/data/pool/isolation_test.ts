@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import {
   delayed,
+  Lock,
   moved,
   Pool,
   TaskError,
@@ -85,7 +86,12 @@ Deno.test("Pool of processes gives what a pool of threads gives", async () => {
   await assertRejects(
     () => pool.apply(increment, [new Int32Array(new SharedArrayBuffer(4))]),
     TaskError,
-    "shared memory does not reach another process",
+    "argument 0 cannot be sent: shared memory does not reach another process",
+  );
+  await assertRejects(
+    () => pool.map(getState, [{ config: { lock: new Lock() } } as never]),
+    TaskError,
+    "the argument, .config.lock, cannot be sent: shared memory does not",
   );
   assertEquals(pool.statistics.itemsInCaller, 0);
   const pids = await pool.map(pidOf, [0, 0, 0, 0], { chunkSize: 1 });

@@ -14,12 +14,15 @@ import {
   remote,
   remoteModule,
   TaskError,
+  TaskFailedError,
+  TaskGraph,
 } from "@heddle/data/pool";
 import {
   add,
   awaitTurn,
   countArguments,
   countCalls,
+  countParts,
   evenOnly,
   fails,
   getState,
@@ -261,6 +264,62 @@ Deno.test("Pool says which argument or result cannot be sent", async () => {
     assertEquals(failed.reason.index, 1);
     assert(failed.reason.message.includes("the result cannot be sent"));
   }
+});
+
+Deno.test("Pool names the way to what cannot be sent", async () => {
+  class Settings {
+    future = graph.submit(square, 2);
+  }
+  const f = () => 1;
+  const port = new MessageChannel();
+  await using pool = new Pool({ workers: 1 });
+  using graph = new TaskGraph(pool);
+  const loop: { self?: unknown; f: unknown } = { f };
+  loop.self = loop;
+  const cases: [unknown, string][] = [
+    [f, "argument 1 cannot be sent: got function f"],
+    [
+      { config: { f } },
+      "argument 1, .config.f, cannot be sent: got function f",
+    ],
+    [[0, { "a b": f }], 'argument 1, [1]["a b"], cannot'],
+    [new Map([["k", [f]]]), 'argument 1, .get("k")[0], cannot'],
+    [new Map([[{ f }, 1]]), "argument 1, .keys()[0].f, cannot"],
+    [new Set([1, f]), "argument 1, .values()[1], cannot"],
+    [loop, "argument 1, .f, cannot"],
+    [
+      { settings: new Settings() },
+      "argument 1, .settings.future, cannot be sent: got Future: await its",
+    ],
+    [pool.applyAsync(square, [1]), "cannot be sent: got AsyncResult: await"],
+    [
+      [pool],
+      "argument 1, [0], cannot be sent: got Pool: a worker makes its own",
+    ],
+    [{ p: Promise.resolve() }, "argument 1, .p, cannot be sent: #<Promise>"],
+    [[port.port1], "argument 1, [0], cannot be sent"],
+  ];
+  for (const [value, message] of cases) {
+    const error = await assertRejects(
+      () => pool.apply(countParts, [0, value]),
+      TaskError,
+      message,
+    );
+    assertInstanceOf(error.cause, TypeError);
+  }
+  const failed = graph.submit(countParts, { settings: new Settings() });
+  await assertRejects(
+    () => failed.result(),
+    TaskFailedError,
+    "argument 0, .settings.future, cannot be sent: got Future",
+  );
+  await assertRejects(
+    () => pool.map(countParts, [{ f } as never]),
+    TaskError,
+    "the argument, .f, cannot be sent: got function f",
+  );
+  port.port1.close();
+  port.port2.close();
 });
 
 Deno.test("Pool says which module, export or function is missing", async () => {

@@ -112,7 +112,11 @@ Deno.test("Process of the operating system ends in the middle of a loop, or with
 Deno.test("Process refuses arguments that cannot be sent", async () => {
   const callback = (() => 1) as unknown as number;
   const process = new Process(wait, [callback]);
-  assertThrows(() => process.start(), TypeError, "an argument of wait cannot");
+  assertThrows(
+    () => process.start(),
+    TypeError,
+    "Process.start: wait: argument 0 cannot be sent: got function callback",
+  );
   await process.join();
 });
 

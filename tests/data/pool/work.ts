@@ -177,6 +177,13 @@ export const meetInFolder = remote(
   },
 );
 
+export const countParts = remote(
+  import.meta,
+  function countParts(...parts: unknown[]): number {
+    return parts.length;
+  },
+);
+
 export const negate = remote(import.meta, function negate(x: number) {
   return -x;
 });

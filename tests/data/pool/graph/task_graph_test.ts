@@ -23,6 +23,7 @@ import { runInNewContext } from "node:vm";
 import {
   add,
   double,
+  entriesOf,
   exit,
   fail,
   failAtFirst,
@@ -93,6 +94,28 @@ Deno.test("TaskGraph.submit() takes futures as arguments, in arrays and in recor
   ]);
   // Those that ended long ago as well.
   assertEquals(await graph.submit(add, sum, three).result(), 31.75);
+});
+
+Deno.test("TaskGraph finds futures in maps and sets", async () => {
+  await using pool = new Pool({ workers: 1 });
+  using graph = new TaskGraph(pool);
+  const [x, y] = [graph.submit(double, 1), graph.submit(double, 2)];
+  const shared = graph.scatter(new Set([new Float64Array(2)]));
+  const parts = new Map<
+    string | Future<number>,
+    Set<number | Future<number>> | Future<Set<Float64Array>>
+  >([["a", new Set([x, y])], [y, new Set([3])], ["s", shared]]);
+  const entries = graph.submit(entriesOf, parts);
+  assertEquals(await entries.result(), [["a", [2, 4]], [4, [3]], ["s", [
+    true,
+  ]]]);
+  const gathered = await graph.gather(
+    new Map([["both", new Set([x, y])], ["none", new Set<typeof x>()]]),
+  );
+  const both: Set<number> = gathered.get("both")!;
+  assertEquals([...both], [2, 4]);
+  const plain = new Map([["none", 1]]);
+  assertStrictEquals(await graph.gather(plain), plain);
 });
 
 Deno.test("TaskGraph.gather() gives results in the places of futures", async () => {

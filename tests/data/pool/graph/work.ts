@@ -20,6 +20,23 @@ export const sumOf = remote(
   },
 );
 
+/** The entries of a map of sets. */
+export const entriesOf = remote(
+  import.meta,
+  function entriesOf(
+    parts: ReadonlyMap<string | number, ReadonlySet<number | Float64Array>>,
+  ): [string | number, unknown[]][] {
+    return [...parts].map(([key, set]) => [
+      key,
+      [...set].map((part) =>
+        typeof part === "number"
+          ? part
+          : part.buffer instanceof SharedArrayBuffer
+      ),
+    ]);
+  },
+);
+
 export const isShared = remote(
   import.meta,
   function isShared(values: Float32Array, text: string): string {

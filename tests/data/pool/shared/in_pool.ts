@@ -32,6 +32,22 @@ export const sumOf = remote(
   },
 );
 
+/** Adds 1 to each value, in whatever holds them. */
+export const addOneToAll = remote(
+  import.meta,
+  function addOneToAll(
+    { byName, all }: {
+      byName: Map<string | SharedEvent, SharedValue<"int32">[]>;
+      all: Set<Set<SharedValue<"int32">>>;
+    },
+  ): (string | boolean)[] {
+    for (const list of byName.values()) for (const one of list) one.add(1);
+    for (const set of all) for (const one of set) one.add(1);
+    return [...byName.keys()]
+      .map((key) => typeof key === "string" ? key : key.isSet);
+  },
+);
+
 export const makeShared = remote(
   import.meta,
   function makeShared(): { lock: Lock; list: SharedEvent[] } {

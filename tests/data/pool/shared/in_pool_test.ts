@@ -8,7 +8,14 @@ import {
   SharedEvent,
   SharedValue,
 } from "@heddle/data/pool";
-import { addTo, addWithin, makeShared, meet, sumOf } from "./in_pool.ts";
+import {
+  addOneToAll,
+  addTo,
+  addWithin,
+  makeShared,
+  meet,
+  sumOf,
+} from "./in_pool.ts";
 
 Deno.test("Pool passes shared objects as arguments, items, and in records", async () => {
   const lock = new Lock();
@@ -32,6 +39,32 @@ Deno.test("Pool passes shared objects where items run in the caller", async () =
   const seen = await pool.map(sumOf, items);
   assertEquals(seen.length, 2000);
   assertEquals(value.value, 2000);
+});
+
+Deno.test("Pool passes shared objects in maps and sets, in their order", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const event = new SharedEvent();
+  event.set();
+  const values = [1, 2, 3].map((value) => new SharedValue("int32", value));
+  const [a, b, c] = values as [
+    typeof values[0],
+    typeof values[0],
+    typeof values[0],
+  ];
+  const argument = {
+    byName: new Map<string | SharedEvent, typeof values>([
+      ["first", []],
+      [event, [a]],
+      ["last", [b]],
+    ]),
+    all: new Set([new Set([b, c])]),
+  };
+  assertEquals(await pool.apply(addOneToAll, [argument]), [
+    "first",
+    true,
+    "last",
+  ]);
+  assertEquals(values.map(({ value }) => value), [2, 4, 4]);
 });
 
 Deno.test("Pool gives back the shared objects that a function made", async () => {
