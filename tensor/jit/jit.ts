@@ -1,5 +1,6 @@
 import type { Device } from "../device/device.ts";
 import { warn } from "../warnings.ts";
+import { ByTypes } from "./by_types.ts";
 import { gpuOf, WebgpuMap } from "./webgpu_map.ts";
 import { printProgram } from "./inspect.ts";
 import { JitError } from "./jit_error.ts";
@@ -76,7 +77,9 @@ export interface JitMethods<F extends AnyFunction> {
   /**
    * What it returns for each number, in an array of the narrowest type that
    * holds all that it can return: float64, float32, int32, uint32, or 0 and 1 in
-   * bytes.
+   * bytes. It depends on the types of the arguments, which are told apart up to
+   * 8 times; then whole numbers count as f64, so that results may be float64: a
+   * signature keeps it as it is.
    *
    * @throws {RangeError} If the count is no whole number from 0 to 2^31 - 1.
    * @throws {JitError} If it cannot be compiled.
@@ -105,9 +108,6 @@ const OPTIONS: Readonly<Record<keyof JitOptions, true>> = {
   device: true,
   fallback: true,
 };
-
-/** Beyond so many signatures, arguments that are numbers are f64. */
-const MOST_SIGNATURES = 8;
 
 /**
  * Compiles a numeric function to WebAssembly.
@@ -206,9 +206,10 @@ class Compiled {
   readonly #outside: JitNames;
   readonly #fallback: boolean;
   readonly #fixed: readonly ArgumentType[] | undefined;
-  readonly #made: Specialization[] = [];
-  readonly #ranges: ParallelRange[] = [];
-  readonly #maps: WebgpuMap[] = [];
+  readonly #made = new ByTypes<Specialization>();
+  readonly #ranges = new Map<Reduction, ByTypes<ParallelRange>>();
+  /** Not f64: fractions have 24 bits there. */
+  readonly #maps = new ByTypes<WebgpuMap>("i32");
   readonly #gpu: GPUDevice | undefined;
   #last: Specialization | undefined;
   /** Whether it turned out that the function itself cannot be compiled. */
@@ -227,11 +228,13 @@ class Compiled {
   }
 
   get signatures(): string[] {
-    return this.#made.map(({ types }) => `(${types.join(", ")})`);
+    return this.#made.all.map(({ types }) => `(${types.join(", ")})`);
   }
 
   inspect(): string {
-    return this.#made.map(({ program }) => printProgram(program)).join("\n\n");
+    return this.#made.all.map(({ program }) => printProgram(program)).join(
+      "\n\n",
+    );
   }
 
   call(args: readonly unknown[]): unknown {
@@ -263,22 +266,23 @@ class Compiled {
     if (reduction === "map" && this.#gpu) {
       return await this.#mapOn(this.#gpu, rest, count, args);
     }
-    let found = this.#ranges.find((made) =>
-      made.reduction === reduction && same(made.types, rest)
+    let ranges = this.#ranges.get(reduction);
+    if (!ranges) this.#ranges.set(reduction, ranges = new ByTypes());
+    const range = ranges.find(
+      rest,
+      (types) =>
+        this.#orFallBack(() =>
+          new ParallelRange(
+            parseFunction(this.#f),
+            this.#outside,
+            types,
+            reduction,
+          )
+        ),
     );
-    if (!found) {
-      found = this.#orFallBack(() =>
-        new ParallelRange(
-          parseFunction(this.#f),
-          this.#outside,
-          rest,
-          reduction,
-        )
-      );
-      if (!found) return this.#interpretRange(reduction, count, args);
-      this.#ranges.push(found);
-    }
-    return await found.run(count, args);
+    return range
+      ? await range.run(count, args)
+      : this.#interpretRange(reduction, count, args);
   }
 
   #interpretRange(
@@ -310,15 +314,16 @@ class Compiled {
     count: number,
     args: readonly unknown[],
   ): unknown {
-    let found = this.#maps.find((made) => same(made.types, types));
-    if (!found) {
-      found = this.#orFallBack(() =>
-        new WebgpuMap(gpu, parseFunction(this.#f), this.#outside, types)
-      );
-      if (!found) return this.#interpretRange("map", count, args);
-      this.#maps.push(found);
-    }
-    return found.run(count, args);
+    const map = this.#maps.find(
+      types,
+      (types) =>
+        this.#orFallBack(() =>
+          new WebgpuMap(gpu, parseFunction(this.#f), this.#outside, types)
+        ),
+    );
+    return map
+      ? map.run(count, args)
+      : this.#interpretRange("map", count, args);
   }
 
   #choose(args: readonly unknown[]): Specialization | undefined {
@@ -328,16 +333,7 @@ class Compiled {
     }
     const wanted = this.#orFallBack(() => this.#typesOf(args));
     if (!wanted) return undefined;
-    let types = wanted;
-    let found = this.#made.find((made) => same(made.types, types));
-    if (!found && this.#made.length >= MOST_SIGNATURES) {
-      types = types.map((type) =>
-        ["u15", "u31", "i32"].includes(type) ? "f64" : type
-      );
-      found = this.#made.find((made) => same(made.types, types));
-    }
-    if (found) return this.#last = found;
-    return this.#compile(types);
+    return this.#compile(wanted);
   }
 
   /** The narrowest types of arguments. */
@@ -367,11 +363,15 @@ class Compiled {
     );
   }
 
-  #compile(types: readonly ArgumentType[]): Specialization | undefined {
-    const made = this.#orFallBack(() =>
-      new Specialization(parseFunction(this.#f), this.#outside, types)
+  #compile(wanted: readonly ArgumentType[]): Specialization | undefined {
+    const made = this.#made.find(
+      wanted,
+      (types) =>
+        this.#orFallBack(() =>
+          new Specialization(parseFunction(this.#f), this.#outside, types)
+        ),
     );
-    if (made) this.#made.push(this.#last = made);
+    if (made) this.#last = made;
     else this.#interpreted = true;
     return made;
   }
@@ -400,13 +400,6 @@ class Compiled {
       );
     });
   }
-}
-
-function same(
-  a: readonly ArgumentType[],
-  b: readonly ArgumentType[],
-): boolean {
-  return a.length === b.length && a.every((type, at) => type === b[at]);
 }
 
 /** Whether these are the narrowest types of arguments, or fixed ones fit. */

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ByTypes } from "../../../tensor/jit/by_types.ts";
+import type { ArgumentType } from "../../../tensor/jit/signature.ts";
 import { jit, JitError, Random, setJitThreads } from "@heddle/tensor/jit";
 
 Deno.test.afterAll(() => setJitThreads(1)); // ends the threads
@@ -57,6 +59,46 @@ Deno.test("map(), min() and max() take arrays and numbers", async () => {
   assertEquals(await f.map(1000, x, 0.5), want);
   assertEquals(await f.min(1000, x, 0.5), Math.min(...want));
   assertEquals(await f.max(1000, x, 0.5), Math.max(...want));
+});
+
+Deno.test("ranges are compiled for wider numbers where there are many", async () => {
+  const f = (i: number, a: number, b: number, c: number) => i * a + b / c;
+  const compiled = jit(f);
+  const kinds = [3, -2, 0.5];
+  for (const a of kinds) {
+    for (const b of kinds) {
+      for (const c of kinds) {
+        const want = f(0, a, b, c) + f(1, a, b, c);
+        assertEquals(await compiled.sum(2, a, b, c), want);
+      }
+    }
+  }
+  const mapped = jit((i: number, a: number, b: number, c: number) =>
+    ((i + a + b + c) | 0) + 0.5
+  );
+  assertEquals(
+    await Promise.all(kinds.map((c) => mapped.map(1, -1, 7, c))),
+    [Float64Array.of(9.5), Float64Array.of(4.5), Float64Array.of(6.5)],
+  );
+});
+
+Deno.test("ByTypes makes 8, and then of the widest whole numbers", () => {
+  const kinds = ["u15", "u31", "i32", "f64"] as const;
+  for (const widest of ["f64", "i32"] as const) {
+    const made = new ByTypes<{ readonly types: readonly ArgumentType[] }>(
+      widest,
+    );
+    for (const a of kinds) {
+      for (const b of kinds) {
+        const { types } = made.find([a, b, "f64[]"], (types) => ({ types }))!;
+        const isNew = a === "i32" || a === "f64"; // behind the first 8
+        const wide = [a, b].map((type) => type === "f64" ? type : widest);
+        assertEquals(types, [...isNew ? wide : [a, b], "f64[]"]);
+      }
+    }
+    assertEquals(made.all.length, widest === "f64" ? 9 : 12);
+    assertEquals(made.find(["bool"], () => undefined), undefined);
+  }
 });
 
 Deno.test("a range of nothing gives what is neutral", async () => {
