@@ -1,5 +1,6 @@
 import type { StartHost } from "./_host.ts";
 import { subprocesses } from "./_subprocess.ts";
+import { describe } from "./remote.ts";
 import { startThread } from "./_thread.ts";
 
 /** Where workers run; see the options of a pool. */
@@ -9,10 +10,18 @@ export interface IsolationOptions {
   readonly v8Flags?: readonly string[];
 }
 
+/** What permissions are for. */
+const KINDS = "read|write|net|env|run|sys|ffi|import";
+const PERMISSION = new RegExp(
+  `^(-[ARWNESI]|--allow-all|--(allow|deny)-(${KINDS})|--ignore-(env|read))` +
+    "(=.+)?$",
+);
+
 /**
  * What starts such workers.
  *
  * @throws {TypeError} If there are none such.
+ * @throws {RangeError} If a flag cannot be one.
  */
 export function hostsFor(
   operation: string,
@@ -23,12 +32,23 @@ export function hostsFor(
       `${operation}: isolation must be "thread" or "process": got ${isolation}`,
     );
   }
-  for (const [name, flags] of Object.entries({ permissions, v8Flags })) {
-    if (Array.isArray(flags)) continue;
-    throw new TypeError(
-      `${operation}: ${name} must be an array of flags: got ${typeof flags}`,
-    );
-  }
+  checkFlags(
+    operation,
+    "permissions",
+    permissions,
+    PERMISSION,
+    "a permission flag, one of -A, --allow-all, --allow-" +
+      `${KINDS.replaceAll("|", ", --allow-")}, --deny-..., --ignore-env, ` +
+      "--ignore-read, each with =values where it is not for all",
+  );
+  checkFlags(
+    operation,
+    "v8Flags",
+    v8Flags,
+    /^--[^,\s]+$/,
+    "one flag of V8, as --max-old-space-size=512: " +
+      "deno run --v8-flags=--help lists them",
+  );
   if (isolation === "process") return subprocesses({ permissions, v8Flags });
   if (permissions.length + v8Flags.length > 0) {
     throw new TypeError(
@@ -37,4 +57,26 @@ export function hostsFor(
     );
   }
   return startThread;
+}
+
+function checkFlags(
+  operation: string,
+  name: string,
+  flags: readonly string[],
+  allowed: RegExp,
+  expected: string,
+): void {
+  if (!Array.isArray(flags)) {
+    throw new TypeError(
+      `${operation}: ${name} must be an array of flags: got ${typeof flags}`,
+    );
+  }
+  for (const [index, flag] of flags.entries()) {
+    if (typeof flag === "string" && allowed.test(flag)) continue;
+    const Kind = typeof flag === "string" ? RangeError : TypeError;
+    const got = typeof flag === "string" ? `"${flag}"` : describe(flag);
+    throw new Kind(
+      `${operation}: ${name}[${index}]: got ${got}: expected ${expected}`,
+    );
+  }
 }

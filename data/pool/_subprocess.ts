@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import type { Buffer } from "node:buffer";
 import { constants } from "node:os";
+import { stripVTControlCharacters } from "node:util";
 import { fromFrame, splitFrames, toFrame } from "./_frames.ts";
 import type { HostEnd, StartHost } from "./_host.ts";
 import type { FromWorker } from "./_messages.ts";
@@ -115,6 +116,8 @@ function reason(
   lastWords: string,
 ): string {
   const end = signal ? `the signal ${signal}` : `the exit code ${code}`;
-  const memory = /Fatal JavaScript out of memory[^\n]*/.exec(lastWords)?.[0];
-  return memory ? `${end} (${memory})` : end;
+  // Of the engine, or of Deno, which may not know a flag.
+  const why = /Fatal JavaScript out of memory[^\n]*/.exec(lastWords)?.[0] ??
+    /^error: (.*)/m.exec(stripVTControlCharacters(lastWords))?.[1];
+  return why ? `${end} (${why})` : end;
 }

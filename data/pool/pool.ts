@@ -132,7 +132,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   /**
    * Starts the workers.
    *
-   * @throws {RangeError} If a number is out of range.
+   * @throws {RangeError} If a number is out of range, or a flag is none.
+   * @throws {TypeError} If an option is of the wrong kind.
    * @throws {Error} In a worker that loads a module for a call: the module
    * should make its pool behind `if (import.meta.main)`.
    */

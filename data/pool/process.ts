@@ -82,6 +82,7 @@ export class Process<Args extends unknown[] = unknown[]>
    *
    * @throws {TypeError} If `f` has no module to find it by, or an option is
    * none.
+   * @throws {RangeError} If a flag is none.
    */
   constructor(
     f: RemoteReference<Args>,

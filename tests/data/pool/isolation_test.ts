@@ -11,8 +11,10 @@ import {
   Lock,
   moved,
   Pool,
+  Process,
   TaskError,
   WorkerDiedError,
+  type WorkerPoolOptions,
 } from "@heddle/data/pool";
 import { CaptureStderr } from "./capture_stderr.ts";
 import {
@@ -221,6 +223,48 @@ Deno.test("Pool of processes has the permissions that it is given, and no more",
     TypeError,
     'isolation must be "thread" or "process": got fork',
   );
+});
+
+Deno.test("Pool and Process say which flag is wrong, and what is allowed", async () => {
+  const make = (options: WorkerPoolOptions) => () =>
+    new Pool({ isolation: "process", ...options });
+  for (
+    const flag of ["allow-net", "--allow-foo", "--reload", "--allow-net=", ""]
+  ) {
+    assertThrows(
+      make({ permissions: ["--allow-env", flag] }),
+      RangeError,
+      `Pool: permissions[1]: got "${flag}": expected a permission flag, one ` +
+        "of -A, --allow-all, --allow-read, ",
+    );
+  }
+  assertThrows(
+    make({ permissions: [3 as unknown as string] }),
+    TypeError,
+    "Pool: permissions[0]: got number: expected",
+  );
+  for (const flag of ["max-old-space-size=50", "--a,--b", "--a --b"]) {
+    assertThrows(
+      () => new Process(pidOf, [1], { isolation: "process", v8Flags: [flag] }),
+      RangeError,
+      `Process: v8Flags[0]: got "${flag}": expected one flag of V8, as --max`,
+    );
+  }
+  using stderr = new CaptureStderr();
+  await using pool = make({ workers: 1, v8Flags: ["--nope"] })();
+  await assertRejects(
+    () => pool.map(square, [1]),
+    Error,
+    "the exit code 1 (V8 did not recognize flag '--nope')",
+  );
+  const process = new Process(pidOf, [1], {
+    isolation: "process",
+    permissions: ["-R", "-N=:::", "--deny-env", "--ignore-read=/x"],
+  });
+  process.start();
+  await process.join();
+  assert(process.error?.message.includes("(invalid"), process.error?.message);
+  assert(stderr.text.includes("--nope"));
 });
 
 const PROGRAM = `
