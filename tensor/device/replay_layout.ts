@@ -121,11 +121,11 @@ export class Layout {
     this.results = places.flatMap(({ kind }, number) =>
       kind === "result" ? [number] : []
     );
-    this.bySlot = signature.sources.map((_, slot) =>
-      places.flatMap((place, number) =>
-        place.kind === "source" && place.slot === slot ? [number] : []
-      )
-    );
+    const bySlot = signature.sources.map((): number[] => []);
+    places.forEach((place, number) => {
+      if (place.kind === "source") bySlot[place.slot]!.push(number);
+    });
+    this.bySlot = bySlot;
     const overwritten = new Map<number, Cell>();
     roots.forEach((number, root) => {
       const place = places[number]!;

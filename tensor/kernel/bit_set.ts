@@ -20,11 +20,6 @@ export class BitSet {
     this.#words[number >>> 5]! |= 1 << (number & 31);
   }
 
-  /** Takes a number out. */
-  delete(number: number): void {
-    if (this.has(number)) this.#words[number >>> 5]! ^= 1 << (number & 31);
-  }
-
   /** Puts all numbers of another set in. */
   addAll(other: BitSet): void {
     const words = other.#words;
@@ -34,13 +29,23 @@ export class BitSet {
     }
   }
 
-  /** How many numbers are in it. */
-  get size(): number {
+  /** How many numbers are in it that are not in another set. */
+  sizeWithout(other: BitSet): number {
     let size = 0;
-    for (let word of this.#words) {
+    for (let at = 0; at < this.#words.length; at++) {
+      let word = this.#words[at]! & ~(other.#words[at] ?? 0);
       for (; word !== 0; word &= word - 1) size++;
     }
     return size;
+  }
+
+  /** The least number from `from` on that is not in it. */
+  nextAbsent(from: number): number {
+    const words = this.#words;
+    let at = from >>> 5;
+    let absent = ~(words[at] ?? 0) & (-1 << (from & 31));
+    while (absent === 0) absent = ~(words[++at] ?? 0);
+    return 32 * at + 31 - Math.clz32(absent & -absent);
   }
 
   #reserve(length: number): void {

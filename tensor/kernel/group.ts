@@ -70,10 +70,13 @@ export class Group {
   readonly members: Node[] = [];
   /** Nodes of other groups, and sources, that the members are computed from. */
   readonly uses: Set<Node> = new Set();
-  /** Numbers of the groups that must run before. */
+  /** Numbers of the groups that must run before, and of some merged into them. */
   readonly ancestors: BitSet = new BitSet();
-  /** Whether it is an ancestor of any group. */
-  isFollowed = false;
+  /**
+   * Groups that use it: whatever else must run behind it follows one of them.
+   * A group that was merged into another has that one here.
+   */
+  followers: Set<Group> = new Set();
   /** The matrix product. */
   product: Product | undefined;
   /** Too few rows for elementwise work on all elements to join. */
@@ -282,11 +285,15 @@ class Grouper {
   readonly #joint = new Map<string, Group>();
   /** What each node of a group is computed from. */
   readonly #uses = new Map<Node, readonly Node[]>();
+  readonly #positions: ReadonlyMap<Node, number>;
+  readonly #roots: ReadonlySet<Node>;
   #fanOut: Map<Node, number> | undefined;
 
   constructor(program: Program, limits: FusionLimits) {
     this.#program = program;
     this.#limits = limits;
+    this.#positions = new Map(program.order.map((node, at) => [node, at]));
+    this.#roots = new Set(program.roots);
   }
 
   run(): Grouping {
@@ -395,11 +402,14 @@ class Grouper {
 
   #addAncestor(group: Group, other: Group): void {
     if (group.ancestors.has(other.id)) return;
-    other.isFollowed = true;
-    for (const below of group.isFollowed ? this.#groups : [group]) {
-      if (below !== group && !below.ancestors.has(group.id)) continue;
+    other.followers.add(group);
+    const todo = [group];
+    for (let below = todo.pop(); below !== undefined; below = todo.pop()) {
+      // What has it has its ancestors too, and so has all behind.
+      if (below.ancestors.has(other.id)) continue;
       below.ancestors.addAll(other.ancestors);
       below.ancestors.add(other.id);
+      todo.push(...below.followers);
     }
   }
 
@@ -570,13 +580,16 @@ class Grouper {
     other.members.length = 0;
     other.uses.clear();
     group.ancestors.addAll(other.ancestors);
-    group.isFollowed ||= other.isFollowed;
-    for (const below of group.isFollowed ? this.#groups : []) {
+    const todo = [...group.followers, ...other.followers];
+    for (const follower of other.followers) group.followers.add(follower);
+    other.followers = new Set([group]);
+    for (let below = todo.pop(); below !== undefined; below = todo.pop()) {
       const { ancestors } = below;
-      if (!ancestors.has(group.id) && !ancestors.has(other.id)) continue;
-      ancestors.delete(other.id);
-      ancestors.add(group.id);
+      if (ancestors.has(group.id) && ancestors.has(other.id)) continue;
       ancestors.addAll(group.ancestors);
+      ancestors.add(group.id);
+      ancestors.add(other.id);
+      todo.push(...below.followers);
     }
     return true;
   }
@@ -685,7 +698,7 @@ class Grouper {
     // All that differ in their output alone come from one kernel.
     const key = JSON.stringify([
       { ...node.op, output: "" },
-      uses.map((used) => this.#program.order.indexOf(used)),
+      uses.map((used) => this.#positions.get(used)),
       node.inputs.map(({ shape }) => shape),
     ]);
     const { output } = node.op;
@@ -772,7 +785,7 @@ class Grouper {
     for (let at = 0; at < factors.length;) {
       const { op, inputs } = factors[at]!;
       const inner = op.kind === "map" && op.op === "mul" &&
-        !this.#program.roots.includes(factors[at]!);
+        !this.#roots.has(factors[at]!);
       if (inner) factors.splice(at, 1, ...inputs);
       else at++;
       if (factors.length > MAX_FACTORS) break;
@@ -899,8 +912,12 @@ class Grouper {
 
   /** The groups in an order in which each runs after what it uses. */
   #sorted(): Group[] {
+    const merged = new BitSet();
+    for (const { id, members } of this.#groups) {
+      if (members.length === 0) merged.add(id);
+    }
     const depths = new Map(
-      this.#groups.map((group) => [group, group.ancestors.size]),
+      this.#groups.map((group) => [group, group.ancestors.sizeWithout(merged)]),
     );
     return [...this.#groups].sort((a, b) =>
       depths.get(a)! - depths.get(b)! || a.id - b.id

@@ -39,8 +39,8 @@ export function joinSums(program: Program, most: number): Program | undefined {
   let joined = 0;
   for (const node of program.order) {
     const total = totals.get(node);
-    const free = total?.squared.filter((base) => !taken.has(base)) ?? [];
-    if (free.length > 1) {
+    const free = new Set(total?.squared.filter((base) => !taken.has(base)));
+    if (free.size > 1) {
       joined++;
       for (const base of free) taken.add(base);
       made.set(node, join(total!, free, most, made));
@@ -60,7 +60,7 @@ export function joinSums(program: Program, most: number): Program | undefined {
 
 function join(
   { root, squared, others }: Total,
-  free: readonly Node[],
+  free: ReadonlySet<Node>,
   most: number,
   made: ReadonlyMap<Node, Node>,
 ): Node {
@@ -68,9 +68,9 @@ function join(
     build.reduce("sum", build.map("mul", [flat, flat]), [0]);
   const extent = ({ shape }: Node) => sizeOf(shape);
   const sums = [
-    ...intoShards(free, extent, most)
+    ...intoShards([...free], extent, most)
       .map((shard) => concat(shard.map((base) => made.get(base)!))),
-    ...squared.filter((base) => !free.includes(base))
+    ...squared.filter((base) => !free.has(base))
       .map((base) => build.reshape(made.get(base)!, [extent(base)])),
   ].map(sumOfSquares);
   const sum = [...sums, ...others.map((other) => made.get(other)!)]

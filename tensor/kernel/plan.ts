@@ -98,6 +98,11 @@ export interface Plan {
 
 /** Below this, a reduction is not worth a second kernel. */
 const LONG_REDUCTION = 16384;
+/**
+ * As often kernels are cut where they have too many buffers, and what is left
+ * in front takes in others; later on it is not, or each round is for few cuts.
+ */
+const OPEN_ROUNDS = 8;
 /** Work, in simple operations, below which a value is computed again. */
 const RECOMPUTE = 12;
 
@@ -182,7 +187,7 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
   const recompute = fuse ? RECOMPUTE : -1;
   const parts = new Map<Node, number>();
   const kept = new Set<Node>();
-  for (let next = 1;;) {
+  for (let round = 1, next = 1;; round++) {
     const grouping = groupNodes(program, {
       maxBuffers,
       minRows,
@@ -217,7 +222,8 @@ function fitKernels(program: Program, options: PlanOptions): LoweredKernel[] {
       }
       for (const node of fly) kept.add(node);
       if (fly.length > 0) continue;
-      for (const cut of cutMembers(group, grouping, maxBuffers).slice(1)) {
+      const cuts = cutMembers(group, grouping, maxBuffers);
+      for (const cut of round > OPEN_ROUNDS ? cuts : cuts.slice(1)) {
         const part = next++;
         for (const node of cut) parts.set(node, part);
       }

@@ -8,6 +8,7 @@
 
 import type { Arena } from "./arena.ts";
 import type { BufferSlot, Kernel } from "./kernel.ts";
+import { Occupancy } from "./occupancy.ts";
 import { canOverwrite } from "./overwrite.ts";
 import type { Plan, Step } from "./plan.ts";
 import { type Stacked, stackUpdates } from "./stack.ts";
@@ -119,16 +120,26 @@ class Planner {
   readonly #before: Set<number>[];
   readonly #writer = new Map<number, number>();
   readonly #readers = new Map<number, Set<number>>();
+  /** The first buffer of each source. */
+  readonly #bySource = new Map<number, number>();
+  readonly #roots: ReadonlySet<number>;
   /** The buffer whose memory a buffer takes over. */
-  readonly #over: Map<number, number>;
+  readonly #over = new Map<number, number>();
+  /** The buffers that take over a buffer's memory. */
+  readonly #heirs = new Map<number, Set<number>>();
 
   constructor(stacked: Stacked, options: ReplayOptions) {
     const { plan, parts, over } = stacked;
     this.#stacked = stacked;
     this.#plan = plan;
     this.#options = options;
-    this.#over = new Map(over);
+    this.#roots = new Set(plan.roots);
     this.#sizes = plan.buffers.map(({ size }) => size);
+    for (const [by, old] of over) this.#takeOver(by, old);
+    plan.buffers.forEach(({ source }, number) => {
+      if (source === undefined || this.#bySource.has(source)) return;
+      this.#bySource.set(source, number);
+    });
     this.#before = plan.steps.map(() => new Set());
     plan.steps.forEach((step, at) => {
       step.buffers.forEach((number, slot) => {
@@ -195,20 +206,22 @@ class Planner {
   }
 
   #readersOf(number: number): Set<number> {
-    let readers = this.#readers.get(number);
-    if (!readers) this.#readers.set(number, readers = new Set());
-    return readers;
+    return setAt(this.#readers, number);
+  }
+
+  #takeOver(by: number, old: number): void {
+    this.#over.set(by, old);
+    setAt(this.#heirs, old).add(by);
   }
 
   /** Lets a buffer take over a source's memory, if nobody reads that later. */
   #replaces(number: number, slot: number): boolean {
-    const { buffers, roots } = this.#plan;
     if (this.#options.inPlace === false) return false;
-    const old = buffers.findIndex(({ source }) => source === slot);
+    const old = this.#bySource.get(slot);
     const writer = this.#writer.get(number)!;
-    if (old < 0) return true;
+    if (old === undefined) return true;
     // What is a result itself is still read after the last step.
-    if (roots.includes(old)) return false;
+    if (this.#roots.has(old)) return false;
     const readers = this.#readersOf(old);
     if (readers.has(writer) && !this.#mayOverwrite(writer, old, number)) {
       return false;
@@ -219,7 +232,7 @@ class Planner {
     for (const reader of readers) {
       if (reader !== writer) this.#before[writer]!.add(reader);
     }
-    if (readers.has(writer)) this.#over.set(number, old);
+    if (readers.has(writer)) this.#takeOver(number, old);
     return true;
   }
 
@@ -264,11 +277,10 @@ class Planner {
         order.push(at);
       }
     };
-    const { steps, roots } = this.#plan;
-    const wanted = new Set(roots);
+    const { steps } = this.#plan;
     steps.forEach(({ buffers }, at) => {
       const writes = (number: number) => this.#writer.get(number) === at;
-      if (buffers.some((n) => wanted.has(n) && writes(n))) place(at);
+      if (buffers.some((n) => this.#roots.has(n) && writes(n))) place(at);
     });
     steps.forEach((_, at) => place(at));
     return order;
@@ -290,38 +302,53 @@ class Planner {
     });
     // The largest first: the small ones find room in their blocks.
     lives.sort((a, b) => b.size - a.size || a.start - b.start);
-    const blocks: { size: number; lives: typeof lives }[] = [];
+    const blocks: Block[] = [];
+    const rooms = new Occupancy(2 * order.length + 2);
     for (const life of lives) {
-      let block = blocks.findIndex((candidate) =>
-        candidate.lives.every((other) => this.#fits(order, life, other))
-      );
-      if (block < 0) block = blocks.push({ size: life.size, lives: [] }) - 1;
-      for (const other of blocks[block]!.lives) {
-        const [first, then] = life.start < other.start
-          ? [life, other]
-          : [other, life];
-        if (first.end === then.start) this.#over.set(then.number, first.number);
+      // A buffer may follow another in the very step that reads that and
+      // writes this: so each step is two times.
+      const first = 2 * life.start + 1;
+      const last = this.#options.inPlace === false
+        ? 2 * life.end + 1
+        : Math.max(2 * life.end, first);
+      const taken = rooms.taken(first, last);
+      let at = taken.nextAbsent(0);
+      while (at < blocks.length && !this.#joins(order, life, blocks[at]!)) {
+        at = taken.nextAbsent(at + 1);
       }
-      blocks[block]!.lives.push(life);
-      places[life.number] = { kind: "block", block };
+      const block = blocks[at] ??= {
+        size: life.size,
+        starting: new Map(),
+        ending: new Map(),
+      };
+      const [before, after] = neighboursOf(life, block);
+      if (before) this.#takeOver(life.number, before.number);
+      if (after) this.#takeOver(after.number, life.number);
+      block.starting.set(life.start, life);
+      if (life.start < life.end) block.ending.set(life.end, life);
+      rooms.take(at, first, last);
+      places[life.number] = { kind: "block", block: at };
     }
     return blocks.map(({ size }) => size);
   }
 
-  /** Whether two buffers can share memory. */
-  #fits(order: readonly number[], a: Life, b: Life): boolean {
-    if (a.end < b.start || b.end < a.start) return true;
-    if (this.#options.inPlace === false) return false;
-    const [first, then] = a.start < b.start ? [a, b] : [b, a];
-    const at = order[then.start]!;
+  /** Whether those that a buffer would share a step with in a block allow it. */
+  #joins(order: readonly number[], life: Life, block: Block): boolean {
+    const [before, after] = neighboursOf(life, block);
+    return (!before || this.#mayFollow(order, before, life)) &&
+      (!after || this.#mayFollow(order, life, after));
+  }
+
+  /** Whether a buffer may take over the memory of one that its step reads. */
+  #mayFollow(order: readonly number[], old: Life, fresh: Life): boolean {
+    const at = order[fresh.start]!;
     const { buffers } = this.#plan.steps[at]!;
     // Each memory is overwritten by one buffer, and by one at a time.
-    const free = !this.#over.has(then.number) &&
-      ![...this.#over].some(([by, old]) =>
-        old === first.number && buffers.includes(by)
-      );
-    return first.start < then.start && first.end === then.start && free &&
-      this.#mayOverwrite(at, first.number, then.number);
+    if (this.#over.has(fresh.number)) return false;
+    for (const heir of this.#heirs.get(old.number) ?? []) {
+      if (buffers.includes(heir)) return false;
+    }
+    return this.#mayOverwrite(at, old.number, fresh.number);
   }
 
   #stepAt(at: number): Step {
@@ -339,9 +366,33 @@ class Planner {
   }
 }
 
+/** The steps, as positions in the order, that a buffer is needed in. */
 interface Life {
   readonly number: number;
   readonly start: number;
   readonly end: number;
   readonly size: number;
+}
+
+/** Memory for buffers that are needed one after the other. */
+interface Block {
+  readonly size: number;
+  /** Its buffers by the step that writes them. */
+  readonly starting: Map<number, Life>;
+  /** Those that others read, by the last step that does. */
+  readonly ending: Map<number, Life>;
+}
+
+/** The buffers that would share a step with one in a block. */
+function neighboursOf(
+  { start, end }: Life,
+  { starting, ending }: Block,
+): [before: Life | undefined, after: Life | undefined] {
+  return [ending.get(start), starting.get(end)];
+}
+
+function setAt<K, V>(sets: Map<K, Set<V>>, key: K): Set<V> {
+  let set = sets.get(key);
+  if (!set) sets.set(key, set = new Set());
+  return set;
 }

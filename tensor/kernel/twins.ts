@@ -16,6 +16,9 @@ import type { Program } from "./program.ts";
 /** Nodes that one look for a twin may visit; it is given up beyond. */
 const MOST_VISITS = 512;
 
+/** Products of one form that another is compared with; it is alone beyond. */
+const MOST_TRIES = 32;
+
 /** Products for each element of an input that is stacked, at least. */
 const LEAST_PRODUCTS = 16;
 
@@ -48,14 +51,45 @@ function depthsOf(order: readonly Node[]): Map<Node, number> {
   return depths;
 }
 
+/** Numbers that are equal for twins, and for little else. */
+function formsOf(order: readonly Node[]): ReadonlyMap<Node, number> {
+  const depths = depthsOf(order);
+  const forms = new Map<Node, number>();
+  const numbers = new Map<string, number>();
+  for (const node of order) {
+    const inputs = node.inputs.map((input) => forms.get(input));
+    // Of any other node, none but itself is a twin.
+    const kind = kindOf(node) ?? `${forms.size}th`;
+    const text = `${kind} ${inputs} ${node.dtype} ${node.shape} ${
+      depths.get(node)
+    }`;
+    let form = numbers.get(text);
+    if (form === undefined) numbers.set(text, form = numbers.size);
+    forms.set(node, form);
+  }
+  return forms;
+}
+
+/** What twins have in common beside their inputs. */
+function kindOf(node: Node): string | undefined {
+  const { op } = node;
+  if (isScalar(node)) return "scalar";
+  if (isInput(node)) return "input";
+  // Neighbours begin at different elements.
+  if (op.kind === "move" && op.movement.kind === "slice") return "slice";
+  return op.kind === "map" || op.kind === "move" || op.kind === "reduce"
+    ? opText(op)
+    : undefined;
+}
+
 function findTwins(program: Program): ReadonlyMap<Node, Pair> {
-  const depths = depthsOf(program.order);
+  const forms = formsOf(program.order);
   const pairs = new Map<Node, Pair>();
-  const waiting = new Map<string, Node[]>();
+  const waiting = new Map<number, Set<Node>>();
   const tryPair = (one: Node, other: Node): boolean => {
     // Which of them is first follows from what they are made of.
-    const found = new Search(depths, pairs).match(one, other) ??
-      new Search(depths, pairs).match(other, one);
+    const found = new Search(forms, pairs).match(one, other) ??
+      new Search(forms, pairs).match(other, one);
     if (found === undefined || !isWorthIt(one, found)) return false;
     for (const pair of found) {
       pairs.set(pair.first, pair);
@@ -63,8 +97,19 @@ function findTwins(program: Program): ReadonlyMap<Node, Pair> {
     }
     return true;
   };
+  const findTwin = (node: Node, others: Set<Node>): boolean => {
+    let tries = 0;
+    for (const other of others) {
+      const isPaired = pairs.has(other);
+      if (!isPaired && ++tries > MOST_TRIES) return false;
+      const isTwin = !isPaired && tryPair(other, node);
+      if (isPaired || isTwin) others.delete(other);
+      if (isTwin) return true;
+    }
+    return false;
+  };
   for (const node of program.order) {
-    const { op, inputs: [a, b], shape } = node;
+    const { op, inputs: [a, b] } = node;
     if (op.kind === "map" && op.op === "add" && isSum(a!) && isSum(b!)) {
       if (a !== b) tryPair(a!, b!);
     }
@@ -72,13 +117,10 @@ function findTwins(program: Program): ReadonlyMap<Node, Pair> {
       continue;
     }
     if (pairs.has(node)) continue;
-    const key = `${depths.get(node)} ${op.axes} ${a!.shape} ${shape}`;
-    const others = waiting.get(key) ?? [];
-    const twin = others.find((other) =>
-      !pairs.has(other) &&
-      tryPair(other, node)
-    );
-    if (twin === undefined) waiting.set(key, [...others, node]);
+    const form = forms.get(node)!;
+    const others = waiting.get(form) ?? new Set();
+    waiting.set(form, others);
+    if (!findTwin(node, others)) others.add(node);
   }
   return pairs;
 }
@@ -101,16 +143,16 @@ function isSum(node: Node): boolean {
 
 /** Compares two nodes with all that they are computed from. */
 class Search {
-  readonly #depths: ReadonlyMap<Node, number>;
+  readonly #forms: ReadonlyMap<Node, number>;
   readonly #known: ReadonlyMap<Node, Pair>;
   readonly #found = new Map<Node, Pair>();
   #visits = 0;
 
   constructor(
-    depths: ReadonlyMap<Node, number>,
+    forms: ReadonlyMap<Node, number>,
     known: ReadonlyMap<Node, Pair>,
   ) {
-    this.#depths = depths;
+    this.#forms = forms;
     this.#known = known;
   }
 
@@ -129,15 +171,10 @@ class Search {
       return pair === other && pair!.first === first;
     }
     if (++this.#visits > MOST_VISITS || level > MOST_VISITS) return false;
-    const alike = first.dtype === second.dtype &&
-      first.shape.length === second.shape.length &&
-      first.shape.every((extent, axis) => extent === second.shape[axis]) &&
-      this.#depths.get(first) === this.#depths.get(second);
-    if (!alike) return false;
+    if (this.#forms.get(first) !== this.#forms.get(second)) return false;
     if (!isFreeStack(first, second)) {
-      const { kind } = first.op;
-      const can = kind === "map" || kind === "move" || kind === "reduce";
-      if (!can || opText(first.op) !== opText(second.op)) return false;
+      // Slices of one form may yet be of different elements.
+      if (opText(first.op) !== opText(second.op)) return false;
       const matches = first.inputs.every((input, at) =>
         this.#match(input, second.inputs[at]!, level + 1)
       );

@@ -57,6 +57,7 @@ export function updatesOf(plan: Plan, options: UpdateOptions): Update[] {
 class Updates {
   readonly #plan: Plan;
   readonly #scalars: readonly number[];
+  readonly #roots = new Set<number>();
   readonly #readers = new Map<number, Set<number>>();
   /** The slot of the source that a buffer replaces. */
   readonly #replaces = new Map<number, number>();
@@ -74,12 +75,14 @@ class Updates {
         else this.#readers.set(number, new Set([at]));
       });
     });
+    const repeated = new Set<number>();
     plan.roots.forEach((number, root) => {
+      if (this.#roots.has(number)) repeated.add(number);
+      this.#roots.add(number);
       const slot = replaces[root];
-      const once =
-        plan.roots.indexOf(number) === plan.roots.lastIndexOf(number);
-      if (slot !== undefined && once) this.#replaces.set(number, slot);
+      if (slot !== undefined) this.#replaces.set(number, slot);
     });
+    for (const number of repeated) this.#replaces.delete(number);
     plan.buffers.forEach(({ parts }, number) => {
       for (const part of parts ?? []) this.#wholes.set(part, number);
     });
@@ -122,7 +125,7 @@ class Updates {
     numbers: readonly number[],
     at: number,
   ): Role | undefined {
-    const { buffers, roots } = this.#plan;
+    const { buffers } = this.#plan;
     const number = numbers[at]!;
     const size = kernel.rows[0]?.extent ?? 1;
     const { output, dtype } = kernel.buffers[at]!;
@@ -141,11 +144,11 @@ class Updates {
         ? undefined
         : { kind: "after", over, slot: slot! };
     }
-    const replaced = source !== undefined && !roots.includes(number) &&
+    const replaced = source !== undefined && !this.#roots.has(number) &&
       numbers.some((other) => slotOf(other) === source);
     if (replaced) return { kind: "before", slot: source };
     const whole = this.#wholes.get(number) ?? -1;
-    const isComputed = source === undefined && !roots.includes(number);
+    const isComputed = source === undefined && !this.#roots.has(number);
     if (isComputed && (size > 1 ? sizeAt(kernel, at) === size : whole >= 0)) {
       return { kind: "computed", whole };
     }

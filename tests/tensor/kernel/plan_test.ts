@@ -62,6 +62,23 @@ Deno.test("planOf() keeps each buffer from its first to its last use", () => {
   }
 });
 
+Deno.test("planOf() cuts kernels of too many buffers into few", () => {
+  using _scope = new Scope();
+  using device = openReference({ fuse: true, maxBuffers: 64 });
+  const sources = Array.from(
+    { length: 2 },
+    (_, at) => seeded(at).values([8, 16 + at]).tensor(),
+  );
+  const sums = Array.from(
+    { length: 600 },
+    (_, at) => sources[at % 2]!.mul(1 + at).exp().sum({ axis: -1 }),
+  );
+  while (sums.length > 1) sums.push(sums.shift()!.add(sums.shift()!));
+  const plan = device.plan(sums.map(nodeOf));
+  checkPlan(plan, "600 sums");
+  assert(plan.steps.length < 100, `${plan.steps.length} kernels`);
+});
+
 Deno.test("planOf() frees what a chain no longer needs", async () => {
   using device = openReference();
   useDevice(device);
