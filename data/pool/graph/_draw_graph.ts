@@ -3,7 +3,7 @@ import type { TaskRecord } from "./_task.ts";
 import { criticalPath } from "./_critical_path.ts";
 import { page } from "./_page.ts";
 import { drawTimeline, timeText } from "./_timeline.ts";
-import { attributes, colourOf, escapeText, shorten } from "./_svg.ts";
+import { attributes, colourOf, escapeText, label, nameLabel } from "./_svg.ts";
 
 /** More tasks are drawn by what they do, one box for all that do the same. */
 const MOST_BOXES = 300;
@@ -154,13 +154,18 @@ function drawBox(
   const bad = tasks.find((task) =>
     task.state === "failed" || task.state === "cancelled"
   );
-  const stateText = bad?.state ?? (state === "done" ? "" : state);
-  const detail = [
+  const alike = tasks.filter((task) => task.state === bad?.state);
+  const stateText = tasks.length > 1 && bad
+    ? `${alike.length} ${bad.state}`
+    : state === "done"
+    ? ""
+    : state;
+  const facts = [
     ran.length > 0 ? timeText(took) : "",
     where,
     tasks.length === 1 && tries > 1 ? `${tries} tries` : "",
-    stateText,
   ].filter((text) => text !== "").join(" · ");
+  const end = facts !== "" && stateText !== "" ? ` · ${stateText}` : stateText;
   const kind = bad?.state ??
     (tasks.every((t) => t.state === "done") ? "done" : "open");
   const left = x - BOX_WIDTH / 2;
@@ -168,18 +173,18 @@ function drawBox(
   return `<g class="box ${kind}${
     isCritical ? " critical" : ""
   }" transform="translate(${left.toFixed(1)} ${top.toFixed(1)})"><title>${
-    escapeText(`${title}\n${detail}`)
+    escapeText(`${title}\n${facts}${end}`)
   }</title>` +
     `<rect width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="6"/>` +
     `<rect class="bar" width="5" height="${BOX_HEIGHT}" rx="2.5" fill="${
       tasks.length === 1 ? colourOf(worker, workers) : "var(--faint)"
     }"/>` +
-    `<text x="14" y="19" class="name">${
-      escapeText(shorten(title, 22))
-    }</text>` +
-    `<text x="14" y="36" class="detail">${
-      escapeText(shorten(detail, 28))
-    }</text></g>`;
+    nameLabel({ x: 14, y: 5, width: BOX_WIDTH - 20, class: "name" }, title) +
+    label(
+      { x: 14, y: 22, width: BOX_WIDTH - 20, class: "detail" },
+      facts,
+      end,
+    ) + "</g>";
 }
 
 function marker(id: string): string {

@@ -32,9 +32,12 @@ figure { margin: 0; padding: 12px; background: var(--card); overflow: auto;
 svg { display: block; max-width: none; font: 12px system-ui, sans-serif; }
 p { color: var(--soft); margin: 8px 0; max-width: 70em; }
 text { fill: var(--text); }
+foreignObject { pointer-events: none; }
+foreignObject div { display: flex; line-height: 18px; white-space: pre; }
+foreignObject span { overflow: hidden; text-overflow: ellipsis; }
 .name { font-weight: 600; }
-.detail { fill: var(--soft); font-size: 11px; }
-.on-bar { fill: #fff; font-size: 11px; pointer-events: none; }
+.detail { color: var(--soft); fill: var(--soft); font-size: 11px; }
+.on-bar { color: #fff; font-size: 11px; }
 .box > rect:first-of-type { fill: var(--card); stroke: var(--line); }
 .box.open > rect:first-of-type { fill: var(--open); stroke-dasharray: 4 3; }
 .box.failed > rect:first-of-type, .box.cancelled > rect:first-of-type {

@@ -36,9 +36,35 @@ export function escapeText(text: string): string {
   return text.replace(/[&<>"]/g, (character) => entities[character]!);
 }
 
-/** Text of so many characters at most: the middle goes, numbers stay. */
-export function shorten(text: string, length: number): string {
-  if (text.length <= length) return text;
-  const tail = Math.floor(length / 3);
-  return `${text.slice(0, length - tail - 1)}…${text.slice(-tail)}`;
+/** Where a text may be. */
+export interface LabelBox {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly class: string;
+}
+
+/**
+ * One line of text that ends at the edge of its box, whatever the font, with an
+ * ellipsis before its tail: there numbers tell names apart.
+ */
+export function label(box: LabelBox, head: string, tail: string): string {
+  const { x, y, width } = box;
+  return `<foreignObject ${
+    attributes({
+      class: box.class,
+      x: x.toFixed(1),
+      y: y.toFixed(1),
+      width: width.toFixed(1),
+      height: "18",
+    })
+  }><div><span>${escapeText(head)}</span>${
+    escapeText(tail)
+  }</div></foreignObject>`;
+}
+
+/** {@linkcode label}, for the name of a task. */
+export function nameLabel(box: LabelBox, name: string): string {
+  const tail = /-\d+$/.exec(name)?.[0] ?? "";
+  return label(box, name.slice(0, name.length - tail.length), tail);
 }

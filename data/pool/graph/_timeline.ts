@@ -1,10 +1,14 @@
 import type { TaskRecord } from "./_task.ts";
-import { attributes, colourOf, escapeText, shorten } from "./_svg.ts";
+import { attributes, colourOf, escapeText, nameLabel } from "./_svg.ts";
 
 const WIDTH = 1100;
 const LABEL = 76;
 const LANE = 30;
 const AXIS = 26;
+/** Of a bar with its name on it. */
+const LEAST_LABEL = 32;
+/** Half of the last time may be there. */
+const MARGIN = 32;
 
 /** What each worker did when; nothing if no task ran. */
 export function drawTimeline(
@@ -17,7 +21,7 @@ export function drawTimeline(
   const began = ran.reduce((t, r) => Math.min(t, r.startedAt!), Infinity);
   const ended = ran.reduce((t, r) => Math.max(t, r.endedAt!), -Infinity);
   const span = Math.max(ended - began, 1e-3);
-  const room = WIDTH - LABEL - 16;
+  const room = WIDTH - LABEL - MARGIN;
   const x = (time: number) => LABEL + (time - began) / span * room;
   const lanes = [...workers.keys()];
   const height = lanes.length * LANE + AXIS;
@@ -42,12 +46,10 @@ export function drawTimeline(
     const left = x(startedAt);
     const width = Math.max(x(endedAt) - left, 0.6);
     const top = lanes.indexOf(worker) * LANE + 4;
-    const letters = Math.floor(width / 6.6) - 1;
-    const label = letters >= 4
-      ? `<text x="${(left + 5).toFixed(1)}" y="${top + 15}" class="on-bar">${
-        escapeText(shorten(title, letters))
-      }</text>`
-      : "";
+    const label = width < LEAST_LABEL ? "" : nameLabel(
+      { x: left + 5, y: top + 2, width: width - 9, class: "on-bar" },
+      title,
+    );
     const text = `${title}\n${timeText(endedAt - startedAt)}, from ${
       timeText(startedAt - began)
     } on`;

@@ -56,8 +56,9 @@ Deno.test("drawGraph() says what ran where, for how long, and what held it up", 
       "450 ms", // from first to last, and the critical path
       "800 ms", // all of the work
       "1.78", // 800 / 450
-      ">read-2</text>",
-      "300 ms · worker 2",
+      "<span>read</span>-2</div>",
+      "<title>read-2\n300 ms · worker 2</title>",
+      ">300 ms · worker 2<",
       "read-2 (300 ms) → count-2 (100 ms) → sum-1 (50 ms)",
     ]
   ) assert(html.includes(text), text);
@@ -75,6 +76,22 @@ Deno.test("drawGraph() shows names that look like markup as text", () => {
   const html = drawGraph([ran(0, '<b>&"', [], "a", 0, 1)]);
   assert(html.includes("&lt;b&gt;&amp;"));
   assert(!html.includes("<b>"));
+});
+
+Deno.test("drawGraph() cuts long names, not their numbers, and tells them in full", () => {
+  const name = `${"WMW漢".repeat(20)}-217`;
+  const html = drawGraph([
+    ran(0, name, [], "a", 0, 100),
+    { ...ran(1, "y", [0], "a", 100, 200), state: "failed", tries: 12 },
+  ]);
+  const label = new RegExp(
+    `<foreignObject class="name"[^>]* width="148.0"[^>]*>` +
+      `<div><span>${name.slice(0, -4)}</span>-217</div>`,
+  );
+  assert(label.test(html));
+  assert(html.includes(`<title>${name}\n100 ms · worker 1</title>`));
+  assert(html.includes("<span>100 ms · worker 1 · 12 tries</span> · failed"));
+  assert(html.includes("text-overflow: ellipsis"));
 });
 
 Deno.test("drawGraph() puts many tasks in one box for each function", () => {
