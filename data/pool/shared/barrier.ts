@@ -29,8 +29,13 @@ const ROUND = 0x1fff;
  *
  * As `Barrier` of Python's `threading`: who gives up, by timeout or signal,
  * breaks it, and the others get a {@linkcode BrokenBarrierError} until it is
- * reset. It goes to other threads as a {@linkcode Lock} does. A thread that
- * ended before it came is waited for: give a timeout.
+ * reset. It goes to other threads as a {@linkcode Lock} does.
+ *
+ * Any thread may come, as long as their number is right. So nothing tells that
+ * one that ended would have come: it is waited for. Whoever hears of the end, by
+ * a {@linkcode WorkerDiedError} or {@linkcode Process.exitCode}, calls `abort()`;
+ * where that cannot be known, wait with a timeout. One that ends while it waits
+ * has come, and counts in that round.
  *
  * @example Two tasks start together
  * ```ts

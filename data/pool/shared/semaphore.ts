@@ -26,9 +26,14 @@ export interface SemaphoreOptions {
 /**
  * Permits that threads share: so many at a time hold one.
  *
- * It goes to other threads as a {@linkcode Lock} does, and is as fair. A permit
- * belongs to no thread, and may be given by one that took none (a producer, to
- * its consumers); so those of a thread that ended are not reported, but missing.
+ * It goes to other threads as a {@linkcode Lock} does, and is as fair.
+ *
+ * A permit belongs to no thread, and may be given by one that took none (a
+ * producer, to its consumers). So nothing tells whether a thread that ended owed
+ * one: its permits are missing from then on, and no error says so. Whoever hears
+ * of the end, by a {@linkcode WorkerDiedError} or {@linkcode Process.exitCode},
+ * gives them back by `release()`; where that cannot be known, acquire with a
+ * timeout, or use a {@linkcode Lock}, which reports the death of its holder.
  *
  * @example At most two at a time
  * ```ts

@@ -77,3 +77,12 @@ export const meet = remote(
     return place;
   },
 );
+
+/** Ends its worker, with the permit if there is one. */
+export const takeAndExit = remote(
+  import.meta,
+  function takeAndExit(semaphore: Semaphore): void {
+    semaphore.tryAcquire();
+    Deno.exit(1);
+  },
+);

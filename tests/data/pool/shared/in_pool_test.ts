@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   Barrier,
   Lock,
@@ -7,6 +7,8 @@ import {
   SharedArray,
   SharedEvent,
   SharedValue,
+  TaskError,
+  WorkerDiedError,
 } from "@heddle/data/pool";
 import {
   addOneToAll,
@@ -15,6 +17,7 @@ import {
   makeShared,
   meet,
   sumOf,
+  takeAndExit,
 } from "./in_pool.ts";
 
 Deno.test("Pool passes shared objects as arguments, items, and in records", async () => {
@@ -78,6 +81,31 @@ Deno.test("Pool gives back the shared objects that a function made", async () =>
     assertEquals(await pool.apply(addWithin, [made.lock, 5]), "TimeoutError");
   }
   assertEquals(await pool.apply(addWithin, [made.lock, 5000]), "acquired");
+});
+
+Deno.test("Barrier.abort() and Semaphore.release() make up for a worker that died", async () => {
+  await using pool = new Pool({ workers: 2 });
+  const barrier = new Barrier(2);
+  const semaphore = new Semaphore(1);
+  const waits = assertRejects(
+    () => pool.apply(meet, [barrier, semaphore]),
+    TaskError,
+    "BrokenBarrierError",
+  );
+  await assertRejects(
+    () => pool.apply(takeAndExit, [semaphore]),
+    WorkerDiedError,
+  );
+  assertEquals(semaphore.permits, 0);
+  barrier.abort();
+  await waits;
+  barrier.reset();
+  semaphore.release();
+  const places = await Promise.all([
+    pool.apply(meet, [barrier, semaphore]),
+    pool.apply(meet, [barrier, semaphore]),
+  ]);
+  assertEquals(places.sort(), [0, 1]);
 });
 
 Deno.test("Pool's workers meet at a Barrier and share a Semaphore", async () => {
