@@ -90,8 +90,7 @@ export function lowerEffect(l: Lowering, node: tree.Expression): void {
     case "SequenceExpression":
       return node.expressions.forEach((part) => lowerEffect(l, part));
     case "CallExpression":
-      lowerCall(l, node);
-      return;
+      return notice(l, node, lowerCall(l, node));
     case "UpdateExpression":
       changeBy(l, node);
       return;
@@ -117,9 +116,16 @@ export function lowerEffect(l: Lowering, node: tree.Expression): void {
         : lowerBranches(l, left, () => {}, effect);
     }
   }
-  const value = lowerExpression(l, node);
-  // It may be out of range, which has to be noticed.
-  if (mayFail(value)) l.hold(node, value);
+  notice(l, node, lowerExpression(l, node));
+}
+
+/** Computes what nobody uses if it may be out of range, which is noticed. */
+function notice(
+  l: Lowering,
+  node: tree.Expression,
+  value: Expression | undefined,
+): void {
+  if (value && mayFail(value)) l.hold(node, value);
 }
 
 /** Whether an expression has no value, whatever it does. */

@@ -157,3 +157,11 @@ Deno.test("jit() loads an element again after a store that may change it", () =>
   assertEquals(jit(move)(numbers.slice(), numbers.slice(), 1, 1), 22);
   assertEquals(jit(move)(numbers, numbers, 1, 1), 32);
 });
+
+Deno.test("jit() notices an index out of range in a call that nobody uses", () => {
+  const f = jit((x: Float64Array, at: number) => {
+    Math.max(x[at]!, 13);
+  });
+  f(new Float64Array(2), 1);
+  assertThrows(() => f(new Float64Array(2), 2), RangeError, "index 2 is out");
+});
