@@ -1,5 +1,6 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { jit, Random } from "@heddle/tensor/jit";
+import { checkedArray } from "./checked_array.ts";
 
 function pi(points: number, random: Random): number {
   let inside = 0;
@@ -45,19 +46,6 @@ Deno.test("jit() says which index is out of range, and where", () => {
   }
 });
 
-/** As typed arrays are when an index out of range throws. */
-function checked<A extends Float64Array | Uint8Array>(array: A): A {
-  const check = (at: string | symbol) => {
-    if (typeof at === "string" && /^-?[\d.]+$|NaN/.test(at) && !(at in array)) {
-      throw new RangeError(at);
-    }
-  };
-  return new Proxy(array, {
-    get: (_, at) => (check(at), Reflect.get(array, at)),
-    set: (_, at, to) => (check(at), Reflect.set(array, at, to)),
-  });
-}
-
 /** Functions that draw, write, and then fail, in a loop or further inside. */
 const FAILING: readonly ((
   out: Float64Array,
@@ -96,7 +84,10 @@ Deno.test("jit() leaves arrays and generators as they were when it failed", () =
       random: new Random(6),
     }));
     const { out, bytes, random } = plain!;
-    assertThrows(() => f(checked(out), checked(bytes), random), RangeError);
+    assertThrows(
+      () => f(checkedArray(out), checkedArray(bytes), random),
+      RangeError,
+    );
     assertThrows(
       () => jit(f)(compiled!.out, compiled!.bytes, compiled!.random),
       RangeError,

@@ -67,7 +67,15 @@ export class RandomProgram {
   #counter = 0;
   #budget = 0;
   #depth = 0;
+  /** Variables that are booleans. */
+  #flags: string[] = [];
+  /** Labels around, and those of them that are of loops. */
   #breaks: string[] = [];
+  #loops: string[] = [];
+  /** Whether `break` and `continue` have somewhere to go without a label. */
+  #inLoop = false;
+  /** Whether indices may be out of range. */
+  #wild = false;
 
   constructor(random: Random) {
     this.#random = random;
@@ -76,6 +84,7 @@ export class RandomProgram {
   /** The text of a function of {@link PARAMETERS}. */
   write(): string {
     this.#budget = 4 + this.#random.integer(14);
+    this.#wild = this.#chance(0.4);
     const helper = this.#chance(0.4)
       ? `function helper(p, q) {\n${this.#helper()}\n}\n`
       : "";
@@ -118,9 +127,11 @@ export class RandomProgram {
   #scoped(body: () => string): string {
     const names = this.#names.slice();
     this.#depth++;
+    const flags = this.#flags.slice();
     const text = body();
     this.#depth--;
     this.#names = names;
+    this.#flags = flags;
     return text;
   }
 
@@ -137,7 +148,7 @@ export class RandomProgram {
 
   #statement(): string {
     this.#budget--;
-    const kind = this.#random.integer(this.#depth > 2 ? 8 : 16);
+    const kind = this.#random.integer(this.#depth > 2 ? 13 : 23);
     switch (kind) {
       case 0:
       case 1: {
@@ -162,9 +173,34 @@ export class RandomProgram {
         const name = this.#assignable();
         return name ? `${name}${this.#pick(["++", "--"])};` : ";";
       }
-      case 8:
+      case 8: {
+        const value = this.#boolean(2);
+        const name = `t${this.#counter++}`;
+        this.#flags.push(name);
+        if (this.#chance(0.5)) return `const ${name} = ${value};`;
+        return `let ${name} = ${value};\n` +
+          `${name} ${this.#pick(["=", "&&=", "||="])} ${this.#boolean(2)};`;
+      }
       case 9:
-      case 10: {
+        return `${this.#boolean(2)} ${this.#pick(["&&", "||"])} ` +
+          `(${this.#effect()});`;
+      case 10:
+        return `${this.#boolean(1)} ? ${this.#effect()} : ${this.#effect()};`;
+      case 11:
+        return this.#pick([
+          () => `${this.#effect()}, ${this.#effect()};`,
+          () => `void (${this.#effect()});`,
+          () => `${this.#element()}${this.#pick(["++", "--"])};`,
+          () => `${this.#number(2)};`,
+        ])();
+      case 12: {
+        const [a, b] = [this.#assignable(), this.#assignable()];
+        if (!a || !b || a === b) return ";";
+        return `[${a}, ${b}] = [${b}, ${this.#number(1)}];`;
+      }
+      case 13:
+      case 14:
+      case 15: {
         const test = this.#boolean(2);
         const then = this.#statements();
         const other = this.#chance(0.4)
@@ -172,15 +208,59 @@ export class RandomProgram {
           : "";
         return `if (${test}) {\n${then}\n}${other}`;
       }
-      case 11:
-      case 12:
-      case 13:
+      case 16:
+      case 17:
+      case 18:
         return this.#loop();
-      case 14:
+      case 19:
         return this.#switch();
+      case 20:
+        return this.#forOf();
+      case 21: {
+        const label = `L${this.#counter++}`;
+        this.#breaks.push(label);
+        const body = this.#statements();
+        this.#breaks.pop();
+        return `${label}: {\n${body}\n}`;
+      }
       default:
         return this.#while();
     }
+  }
+
+  /** Something that changes what is there. */
+  #effect(): string {
+    const name = this.#assignable();
+    const to = name && this.#chance(0.7) ? name : this.#element();
+    return this.#chance(0.3)
+      ? `${to}${this.#pick(["++", "--"])}`
+      : `${to} ${this.#pick(["=", "+=", "||=", "&&="])} ${this.#number(1)}`;
+  }
+
+  #forOf(): string {
+    const name = this.#fresh();
+    const label = `L${this.#counter++}`;
+    return this.#scoped(() => {
+      const array = this.#pick(ARRAYS);
+      this.#names.push(name);
+      const constant = this.#chance(0.6);
+      if (constant) this.#constants.add(name);
+      return `${label}: for (${constant ? "const" : "let"} ${name} of ` +
+        `${array}) {\n${this.#inside(label)}\n}`;
+    });
+  }
+
+  /** The statements of a loop. */
+  #inside(label: string): string {
+    const outer = this.#inLoop;
+    this.#inLoop = true;
+    this.#breaks.push(label);
+    this.#loops.push(label);
+    const body = this.#statements();
+    this.#loops.pop();
+    this.#breaks.pop();
+    this.#inLoop = outer;
+    return body;
   }
 
   #assignable(): string | undefined {
@@ -193,7 +273,18 @@ export class RandomProgram {
   #assignment(): string {
     const name = this.#assignable();
     if (!name) return ";";
-    const op = this.#pick(["=", "=", "+=", "-=", "*=", "|=", ">>>=", "&="]);
+    const op = this.#pick([
+      "=",
+      "=",
+      "+=",
+      "-=",
+      "*=",
+      "|=",
+      ">>>=",
+      "&=",
+      "||=",
+      "&&=",
+    ]);
     return `${name} ${op} ${this.#number(3)};`;
   }
 
@@ -203,9 +294,11 @@ export class RandomProgram {
         ? `if (${this.#boolean(1)}) return ${this.#number(2)};`
         : ";";
     }
-    return `if (${this.#boolean(1)}) ${this.#pick(["break", "continue"])} ${
-      this.#pick(this.#breaks)
-    };`;
+    const [word, labels] = this.#chance(0.5) || this.#loops.length === 0
+      ? ["break", this.#breaks] as const
+      : ["continue", this.#loops] as const;
+    const label = this.#inLoop && this.#chance(0.3) ? "" : this.#pick(labels);
+    return `if (${this.#boolean(1)}) ${word} ${label};`;
   }
 
   #loop(): string {
@@ -225,9 +318,7 @@ export class RandomProgram {
     this.#constants.add(name);
     return this.#scoped(() => {
       this.#names.push(name);
-      this.#breaks.push(label);
-      const body = this.#statements();
-      this.#breaks.pop();
+      const body = this.#inside(label);
       return `${label}: for (let ${name} = ${start}; ${test}; ${step}) ` +
         `{\n${body}\n}`;
     });
@@ -236,9 +327,7 @@ export class RandomProgram {
   #while(): string {
     const name = `i${this.#counter++}`;
     const label = `L${this.#counter++}`;
-    this.#breaks.push(label);
-    const body = this.#statements();
-    this.#breaks.pop();
+    const body = this.#inside(label);
     const count = this.#random.integer(5);
     return this.#chance(0.5)
       ? `let ${name} = ${count};\n${label}: while (${name}-- > 0) {\n${body}\n}`
@@ -255,16 +344,16 @@ export class RandomProgram {
         }`,
     );
     if (this.#chance(0.5)) cases.push(`default:\n${this.#statements()}`);
-    // Names of one case must not be seen in another.
-    return `switch (${this.#number(1)} & 3) {\n${
-      cases.map((text) =>
-        text.replace(/:\n([\s\S]*?)\n(break;|)$/, ": {\n$1\n} $2")
-      ).join("\n")
-    }\n}`;
+    return `switch (${this.#number(1)} & 3) {\n${cases.join("\n")}\n}`;
   }
 
   #index(): string {
     const counters = this.#names.filter((name) => name.startsWith("i"));
+    if (this.#wild && this.#chance(0.3)) {
+      return counters.length > 0 && this.#chance(0.7)
+        ? `${this.#pick(counters)}${this.#pick(["", " + 1", " - 1", " * 2"])}`
+        : this.#number(1);
+    }
     if (counters.length > 0 && this.#chance(0.3)) {
       return `${this.#pick(counters)} & ${LENGTH - 1}`;
     }
@@ -313,8 +402,14 @@ export class RandomProgram {
           },
           () => {
             const name = this.#assignable();
-            return name ? `${name}++` : deeper();
+            return name
+              ? this.#pick([`${name}++`, `(--${name})`, `${name}--`])
+              : deeper();
           },
+          () => `(${this.#element()}${this.#pick(["++", "--"])})`,
+          () => `(${this.#pick(["++", "--"])}${this.#element()})`,
+          () => `(${this.#effect()}, ${deeper()})`,
+          () => `(${this.#element()} = ${deeper()})`,
           () => `Math.fround(${deeper()} ${this.#pick(ARITHMETIC)} g[2])`,
         ])();
       default:
@@ -330,7 +425,7 @@ export class RandomProgram {
       case 1:
         return this.#pick(NUMBERS);
       case 2:
-        return this.#element();
+        return this.#chance(0.9) ? this.#element() : "g.length";
       case 3:
         return this.#chance(0.3) ? "r.next()" : `${this.#random.integer(50)}`;
       default:
@@ -339,6 +434,9 @@ export class RandomProgram {
   }
 
   #boolean(depth: number): string {
+    if (this.#flags.length > 0 && this.#chance(0.2)) {
+      return this.#pick(this.#flags);
+    }
     if (depth === 0) return `${this.#leaf()} < ${this.#leaf()}`;
     const deeper = () => this.#boolean(depth - 1);
     switch (this.#random.integer(7)) {
@@ -349,7 +447,12 @@ export class RandomProgram {
       case 2:
         return `Boolean(${this.#number(depth - 1)})`;
       case 3:
-        return this.#pick(["Number.isNaN", "Number.isInteger", "isFinite"]) +
+        return this.#pick([
+          "Number.isNaN",
+          "Number.isInteger",
+          "isFinite",
+          "Number.isSafeInteger",
+        ]) +
           `(${this.#number(depth - 1)})`;
       default:
         return `(${this.#number(depth - 1)} ${this.#pick(COMPARISONS)} ${
