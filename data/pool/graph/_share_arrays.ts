@@ -1,23 +1,47 @@
 /**
  * A copy whose typed arrays lie in shared memory, as deep as arrays, plain
- * objects, maps and sets go. What lies there already stays itself.
+ * objects, maps and sets go. What lies there already stays itself; what is the
+ * same in two places is so in the copy.
  */
 export function shareArrays<Value>(value: Value): Value {
+  const copies = new Map<unknown, unknown>();
+  /** Known before it has its parts, which may have it as a part. */
+  const made = <Copy>(part: object, copy: Copy): Copy => {
+    copies.set(part, copy);
+    return copy;
+  };
+  const share = (part: unknown): unknown => {
+    if (typeof part !== "object" || part === null) return part;
+    if (copies.has(part)) return copies.get(part);
+    if (ArrayBuffer.isView(part)) return made(part, shareView(part));
+    if (part instanceof Map) {
+      const map = made(part, new Map());
+      for (const [key, inner] of part) map.set(share(key), share(inner));
+      return map;
+    }
+    if (part instanceof Set) {
+      const set = made(part, new Set());
+      for (const inner of part) set.add(share(inner));
+      return set;
+    }
+    if (Array.isArray(part)) {
+      const list: unknown[] = made(part, new Array(part.length));
+      part.forEach((inner, at) => list[at] = share(inner)); // holes stay
+      return list;
+    }
+    if (Object.getPrototypeOf(part) !== Object.prototype) return part;
+    const copy = made(part, {});
+    for (const [name, inner] of Object.entries(part)) {
+      Object.defineProperty(copy, name, {
+        value: share(inner),
+        configurable: true,
+        enumerable: true,
+        writable: true,
+      });
+    }
+    return copy;
+  };
   return share(value) as Value;
-}
-
-function share(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (ArrayBuffer.isView(value)) return shareView(value);
-  if (Array.isArray(value)) return value.map(share);
-  if (value instanceof Map) {
-    return new Map([...value].map(([key, part]) => [share(key), share(part)]));
-  }
-  if (value instanceof Set) return new Set([...value].map(share));
-  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, share(part)]),
-  );
 }
 
 function shareView(view: ArrayBufferView): ArrayBufferView {

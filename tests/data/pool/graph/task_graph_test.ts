@@ -155,6 +155,25 @@ Deno.test("TaskGraph.scatter() shares typed arrays, once, and copies the rest", 
   );
 });
 
+Deno.test("TaskGraph.scatter() keeps what is the same, and circles", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const graph = new TaskGraph(pool);
+  const row = Float32Array.of(1, 2);
+  const value: Record<string, unknown> = { row, list: [row, , "a"] };
+  value.self = value;
+  value.map = new Map<unknown, unknown>([["value", value], [row, new Set()]]);
+  ((value.map as Map<unknown, unknown>).get(row) as Set<unknown>).add(value);
+  const copy = await graph.scatter(value).result();
+  const copied = copy.row as Float32Array;
+  assertInstanceOf(copied.buffer, SharedArrayBuffer);
+  assertStrictEquals((copy.list as unknown[])[0], copied);
+  assertEquals(1 in (copy.list as unknown[]), false);
+  assertStrictEquals(copy.self, copy);
+  const map = copy.map as Map<unknown, unknown>;
+  assertStrictEquals(map.get("value"), copy);
+  assertEquals((map.get(copied) as Set<unknown>).has(copy), true);
+});
+
 Deno.test("TaskGraph.reduce() makes one of neighbours, in an order of its own", async () => {
   const executor = new Manual(1);
   const graph = new TaskGraph(executor);
