@@ -50,6 +50,8 @@ export class StreamJob extends Job
   #filling = false;
   /** All items are drawn, whether results are asked for or not. */
   #drawsAll = false;
+  /** When a result was asked for or given, the last time. */
+  #readAt = 0;
   /** The source has no more, or is no longer read. */
   #ended = false;
   #closed = false;
@@ -72,6 +74,7 @@ export class StreamJob extends Job
 
   next(): Promise<IteratorResult<unknown, undefined>> {
     const place = this.#asked++;
+    this.#readAt = performance.now();
     const outcome = this.#outcomes.get(place);
     // Half of them at once: items that come together travel together.
     const low = this.#total - this.#asked <= this.#ahead / 2;
@@ -93,6 +96,8 @@ export class StreamJob extends Job
     } catch (error) {
       showCaller(error, this.#wait);
       throw error;
+    } finally {
+      this.#readAt = performance.now();
     }
   }
 
@@ -108,17 +113,32 @@ export class StreamJob extends Job
     return this.#outcomes.size;
   }
 
+  /** Whether there may be no end to the items. */
+  get mayBeEndless(): boolean {
+    return !this.#finite && !this.#ended;
+  }
+
   /**
-   * Draws all items, whether results are asked for or not.
+   * Whether nobody reads it: it goes no further by itself, and no result was
+   * asked for or given in `ms`. Of a collection that was never asked, at once.
+   * Begins what nobody began: it may be short.
    *
-   * @returns Whether it does: not where there may be no end.
+   * @param start The time does not count before.
    */
-  drawAll(): boolean {
-    if (this.#ended) return true;
-    if (!this.#finite) return false;
+  isAside(ms: number, start: number): boolean {
+    if (this.#asked === 0) {
+      if (this.#finite) return true;
+      if (this.#total === 0 && !this.#filling && !this.#ended) this.#fill();
+    }
+    return !this.#ended && !this.#filling && this.#waiters.size === 0 &&
+      this.#known === this.#total &&
+      performance.now() - Math.max(this.#readAt, start) >= ms;
+  }
+
+  /** Draws all items of a collection, whether results are asked for or not. */
+  drawAll(): void {
     this.#drawsAll = true;
-    if (!this.#filling) this.#fill();
-    return true;
+    if (!this.#filling && !this.#ended) this.#fill();
   }
 
   /** Draws items as far ahead as may be. */

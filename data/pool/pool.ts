@@ -88,6 +88,11 @@ export interface StreamMapOptions extends MapOptions {
   readonly ahead?: number;
 }
 
+/** An iterator that nobody reads for so long was put aside. */
+const ASIDE_MS = 5000;
+/** How often {@linkcode Pool.join} looks whether iterators are read. */
+const LOOK_MS = 100;
+
 /** Items of a map. */
 export type Items<Item> = Iterable<Item> | AsyncIterable<Item>;
 
@@ -128,6 +133,8 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   readonly #open: Set<{ readonly promise?: Promise<unknown> }> = new Set();
   /** Streams that have not ended, and how they were made. */
   readonly #streams: Map<StreamJob, string> = new Map();
+  /** Called when one of them ended. */
+  readonly #onStreamEnd: Set<() => void> = new Set();
 
   /**
    * Starts the workers.
@@ -401,6 +408,7 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
       onEnd: () => {
         unlisten();
         this.#streams.delete(job);
+        for (const onEnd of this.#onStreamEnd) onEnd();
       },
     });
     unlisten = this.#listen(job, signal);
@@ -479,13 +487,17 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   }
 
   /**
-   * Waits until every worker ended. What {@linkcode Pool.imap} has still to do
-   * is done, whether results are asked for or not; they wait in the iterator.
-   * That needs a collection, as an array or a `Set`: a source that may have no
-   * end must have come to it, or its loop been left, before.
+   * Waits until every worker ended, and so for iterators of
+   * {@linkcode Pool.imap} that are being read.
+   *
+   * One that nobody asked for 5 seconds was put aside, from the start of this
+   * call on; one of a collection, as an array or a `Set`, that was never asked
+   * is so at once. Of a collection the rest is done then, and the results wait
+   * in the iterator. A source that may have no end must have come to it within
+   * `ahead` items, or its loop been left.
    *
    * @throws {Error} If workers would never end: the pool was not closed, or
-   * results of such a source are still to be taken.
+   * an iterator over such a source was put aside.
    */
   async join(): Promise<void> {
     if (!this.#crew.closing) {
@@ -493,15 +505,42 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
         "Pool.join: the pool is open: call close() or terminate() first",
       );
     }
-    for (const [job, name] of this.#streams) {
-      if (job.drawAll()) continue;
-      throw new Error(
-        `Pool.join: the iterator of ${name} holds the pool: its source may ` +
-          `have no end, ${job.untaken} results wait in it: take all of them ` +
-          "first, leave its loop, call its return(), or pass an array",
-      );
+    const start = performance.now();
+    while (this.#streams.size > 0) {
+      this.#drawAside(start);
+      await this.#streamEnd(LOOK_MS);
     }
     await this.#crew.ended;
+  }
+
+  /**
+   * Draws the rest of collections whose iterators were put aside: once no other
+   * iterator can be a reason to throw.
+   */
+  #drawAside(start: number): void {
+    const streams = [...this.#streams];
+    const aside = streams.filter(([job]) => job.isAside(ASIDE_MS, start));
+    for (const [job, name] of aside) {
+      if (!job.mayBeEndless) continue;
+      throw new Error(
+        `Pool.join: the iterator of ${name} holds the pool: its source may ` +
+          `have no end, ${job.untaken} results wait in it, and nobody asked ` +
+          `for ${ASIDE_MS / 1000} seconds: take all of them, leave its loop, ` +
+          "call its return(), or pass an array",
+      );
+    }
+    if (streams.some(([job]) => job.mayBeEndless)) return;
+    for (const [job] of aside) job.drawAll();
+  }
+
+  /** Waits until an iterator ended, or for so long. */
+  async #streamEnd(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#onStreamEnd.add(resolve);
+    await promise;
+    this.#onStreamEnd.delete(resolve);
+    clearTimeout(timer);
   }
 
   /**

@@ -690,10 +690,14 @@ Deno.test("Pool.imap() fails at the item that failed, and goes on if asked", asy
   assertEquals((await broken.next()).done, true);
 });
 
+function* countTo(count: number) {
+  for (let i = 0; i < count; i++) yield i;
+}
+
 Deno.test("Pool.join() does what iterators have still to do, and the results wait there", async () => {
   const items = Array.from({ length: 300 }, (_, i) => i);
   const squares = items.map((x) => x * x);
-  for (const inCaller of [true, false]) {
+  await Promise.all([true, false].map(async (inCaller) => {
     const pool = new Pool({ workers: 2, inCaller });
     const begun = pool.imap(square, items, { ahead: 3 });
     assertEquals((await begun.next()).value, 0);
@@ -706,32 +710,72 @@ Deno.test("Pool.join() does what iterators have still to do, and the results wai
     assertEquals(unordered.sort((a, b) => a - b), squares);
     await assertRejects(() => failing.next(), TaskError, "1 is odd");
     assertEquals((await failing.next()).done, true);
-  }
+  }));
 });
 
 Deno.test("Pool.join() says which iterator holds the pool, unless it may end", async () => {
-  function* endless() {
-    for (let i = 0;; i++) yield i;
-  }
-  const pool = new Pool({ workers: 2 });
-  const results = pool.imap(square, endless(), { ahead: 5 });
-  assertEquals((await results.next()).value, 0);
-  pool.close();
-  await assertRejects(
-    () => pool.join(),
-    Error,
-    "Pool.join: the iterator of Pool.imap(square) holds the pool: its source",
-  );
-  assertEquals((await results.next()).value, 1); // it goes on
-  await results.return!();
-  await pool.join();
+  const aside = async (touched: boolean) => {
+    const pool = new Pool({ workers: 1 });
+    const first = pool.imap(square, Array(300).fill(1));
+    const results = pool.imap(square, countTo(Infinity), { ahead: 5 });
+    if (touched) assertEquals((await results.next()).value, 0);
+    pool.close();
+    await assertRejects(
+      () => pool.join(),
+      Error,
+      "Pool.join: the iterator of Pool.imap(square) holds the pool: its source",
+    );
+    assertLess(pool.statistics.items, 300); // the others were not drawn
+    assertEquals((await results.next()).value, touched ? 1 : 0); // it goes on
+    await results.return!();
+    await pool.join();
+    assertEquals((await Array.fromAsync(first)).length, 300);
+  };
+  await Promise.all([aside(true), aside(false)]);
 
   const other = new Pool({ workers: 1 });
   const short = other.imap(square, [1, 2].values());
   assertEquals((await short.next()).value, 1); // and the end is known
+  const untouched = other.imap(square, countTo(3));
   other.close();
   await other.join();
   assertEquals((await short.next()).value, 4);
+  assertEquals(await Array.fromAsync(untouched), [0, 1, 4]);
+});
+
+Deno.test("Pool.join() waits for iterators that are being read", async () => {
+  const pool = new Pool({ workers: 2 });
+  let read = 0;
+  const reading = (async () => {
+    for await (const _ of pool.imap(square, countTo(500))) read++;
+  })();
+  const leaving = (async () => {
+    for await (const _ of pool.imap(square, countTo(Infinity))) break;
+  })();
+  pool.close();
+  await pool.join();
+  assertEquals(read, 500);
+  await Promise.all([reading, leaving]);
+});
+
+Deno.test("Pool.join() keeps the limit on results ahead while somebody reads slowly", async () => {
+  const pool = new Pool({ workers: 1 });
+  const items = Array.from({ length: 40 }, (_, i) => i);
+  let read = 0;
+  let most = 0;
+  const readSlowly = async (source: Iterable<number>) => {
+    for await (const _ of pool.imap(square, source, { ahead: 4 })) {
+      read++;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      most = Math.max(most, pool.statistics.items - read);
+    }
+  };
+  const reading = [readSlowly(items), readSlowly(countTo(40))];
+  pool.close();
+  await pool.join();
+  assertLess(most, 12); // 4 ahead of each, and what is on its way
+  await Promise.all(reading);
+  assertEquals(read, 80);
 });
 
 Deno.test("Pool.close() lets iterators be read that were made before", async () => {
