@@ -67,17 +67,17 @@ export class AverageMeter {
     if (value instanceof Tensor) {
       return this.addTotal(value.mul(weight), weight);
     }
+    let before = 0;
     onEachRun(() => {
+      before = this.#hostSum;
       this.#hostSum += value * weight;
-      this.#weight += weight;
-    });
+    }, () => this.#hostSum = before);
+    this.#weigh(weight);
   }
 
   /** Takes in a sum of values, of one element, and of their weights. */
   protected addTotal(total: Tensor, weight: number): void {
-    onEachRun(() => {
-      this.#weight += weight;
-    });
+    this.#weigh(weight);
     noGrad(() => {
       const part = total.reshape([]).cast("float32").sub(this.#excess);
       const sum = this.#sum.add(part);
@@ -85,6 +85,14 @@ export class AverageMeter {
       this.#sum.assign(sum);
       this.#excess.assign(excess);
     });
+  }
+
+  #weigh(weight: number): void {
+    let before = 0;
+    onEachRun(() => {
+      before = this.#weight;
+      this.#weight += weight;
+    }, () => this.#weight = before);
   }
 
   /** Reads the mean; NaN if nothing was added. */

@@ -56,11 +56,14 @@ export function hostScalar(
  * leaves nothing behind.
  *
  * @param action Counts a step, draws a key.
+ * @param undo Undoes it, where a later action of the same run or the reading of
+ * a scalar throws: then a run has changed nothing. Called only after an action
+ * that did not throw itself.
  */
-export function onEachRun(action: () => void): void {
+export function onEachRun(action: () => void, undo?: () => void): void {
   const trace = currentTrace();
   if (trace === undefined) action();
-  else trace.actions.push(action);
+  else trace.actions.push({ act: action, undo });
 }
 
 /**
@@ -104,6 +107,13 @@ export class HostValue<T> {
       return;
     }
     trace.setOverlay(this, value);
-    trace.actions.push(() => this.#value = value);
+    let before: T;
+    trace.actions.push({
+      act: () => {
+        before = this.#value;
+        this.#value = value;
+      },
+      undo: () => this.#value = before,
+    });
   }
 }

@@ -167,11 +167,13 @@ export class RunningMetrics {
 
   #addUp(output: Readonly<Record<string, Tensor>>): void {
     const values = Object.values(output);
-    onEachRun(() =>
+    let before: number[] = [];
+    onEachRun(() => {
+      before = [...this.#weights];
       values.forEach(({ size }, at) =>
         this.#weights[at]! += size === 1 ? this.#batchSize : size
-      )
-    );
+      );
+    }, () => this.#weights = before);
     noGrad(() => {
       const size = hostScalar(() => this.#batchSize);
       const totals = stack(values.map((value) => {

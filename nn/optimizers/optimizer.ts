@@ -132,9 +132,10 @@ export abstract class Optimizer<
           "loss.backward() first",
       );
     }
-    onEachRun(() => {
-      for (const { state } of updates) state.steps++;
-    });
+    const count = (by: number) => {
+      for (const { state } of updates) state.steps += by;
+    };
+    onEachRun(() => count(1), () => count(-1));
     noGrad(() => {
       for (const { group, parameter, grad, state } of updates) {
         const options = group as unknown as Readonly<Options>;

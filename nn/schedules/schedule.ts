@@ -64,14 +64,22 @@ export class Schedule {
 
   /** The rate of each group now. */
   get learningRates(): number[] {
-    return this.#baseRates.map((base) => this.#rate(base, this.#step));
+    return this.#ratesAt(this.#step);
   }
 
   /** Goes one step on. */
   step(): void {
+    const { groups } = this.#scheduled;
+    let before: readonly number[] = [];
     onEachRun(() => {
+      before = groups.map(({ learningRate }) => learningRate);
+      // The rate is anybody's function: what it throws changes nothing.
+      const rates = this.#ratesAt(this.#step + 1);
       this.#step++;
-      this.#apply();
+      this.#apply(rates);
+    }, () => {
+      this.#step--;
+      this.#apply(before);
     });
   }
 
@@ -101,8 +109,12 @@ export class Schedule {
     this.#apply();
   }
 
-  #apply(): void {
-    this.learningRates.forEach((rate, at) =>
+  #ratesAt(step: number): number[] {
+    return this.#baseRates.map((base) => this.#rate(base, step));
+  }
+
+  #apply(rates: readonly number[] = this.learningRates): void {
+    rates.forEach((rate, at) =>
       this.#scheduled.groups[at]!.learningRate = rate
     );
   }

@@ -6,7 +6,7 @@
 
 import { bufferBytes, BYTES_PER_ELEMENT, encode } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
-import { Placeholder } from "../graph/trace.ts";
+import { type HostAction, Placeholder } from "../graph/trace.ts";
 import type { Signature } from "../kernel/program.ts";
 import type { ReplayPlan } from "../kernel/replay_plan.ts";
 import { sizeOf } from "../shape.ts";
@@ -60,7 +60,7 @@ export class Replay {
   readonly #source: ReplaySource;
   readonly #params: Uint32Array;
   /** What the host does, in order. */
-  readonly #actions: readonly (() => void)[];
+  readonly #actions: readonly HostAction[];
   #planned: Planned;
   #layout: Layout;
   #buffers: DeviceBuffer[];
@@ -88,13 +88,14 @@ export class Replay {
     );
     const slots = new Map(signature.params.map((node, slot) => [node, slot]));
     this.#actions = actions.flatMap((action) => {
-      if (typeof action === "function") return [action];
+      if ("act" in action) return [action];
       const slot = slots.get(action);
       if (slot === undefined || action.op.kind !== "const") return [];
       const { dtype, op: { read } } = action as Node & {
         readonly op: { readonly read?: () => number };
       };
-      return [() => void (this.#params[slot] = encode(read!(), dtype))];
+      const act = () => void (this.#params[slot] = encode(read!(), dtype));
+      return [{ act, undo: undefined }];
     });
   }
 
@@ -124,9 +125,10 @@ export class Replay {
     // Where one has to wait for values, later runs must not change any.
     const before = check && this.#copySources(!backend.readSync);
     const taken: DeviceBuffer[] = [];
+    let undo = () => {};
     try {
       this.#takeResults(taken, this.#buffers);
-      for (const action of this.#actions) action();
+      undo = this.#act();
       if (!this.#isAsPlanned()) {
         for (const buffer of taken.splice(0)) backend.free(buffer);
         this.#replan();
@@ -135,11 +137,13 @@ export class Replay {
       }
       const { copies, sizes } = this.plan;
       backend.replay(this.#recording!, this.#buffers, this.#params);
+      undo = () => {};
       for (const { from, to } of copies) {
         const [source, target] = [this.#buffers[from]!, this.#buffers[to]!];
         backend.copy(source, target, bufferBytes(sizes[to]!));
       }
     } catch (error) {
+      undo();
       before?.free();
       for (const buffer of taken) backend.free(buffer);
       throw error;
@@ -155,6 +159,24 @@ export class Replay {
       });
     }
     return nodes;
+  }
+
+  /** Does what the host does, all or nothing; gives what undoes it. */
+  #act(): () => void {
+    let done = 0;
+    const undo = () => {
+      while (done > 0) this.#actions[--done]!.undo?.();
+    };
+    try {
+      for (const { act } of this.#actions) {
+        act();
+        done++;
+      }
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return undo;
   }
 
   /** Makes the kernels ready, and finds the memory of a run. */
@@ -228,7 +250,7 @@ export class Replay {
   detach(args: readonly Node[]): Detached {
     const { backend } = this.#device;
     this.#recording ??= this.#record(args);
-    for (const action of this.#actions) action();
+    this.#act();
     if (!this.#isAsPlanned()) this.#replan();
     const recording = this.#recording ??= this.#record(args);
     this.#bind(args, true);

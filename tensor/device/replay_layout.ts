@@ -7,7 +7,7 @@
 
 import { bufferBytes, BYTES_PER_ELEMENT } from "../dtype.ts";
 import type { Node } from "../graph/node.ts";
-import { type Cell, Placeholder } from "../graph/trace.ts";
+import { type Cell, type HostAction, Placeholder } from "../graph/trace.ts";
 import { ARENA_STEP } from "../kernel/arena.ts";
 import type { Signature } from "../kernel/program.ts";
 import { type ReplayPlan, replayPlanOf } from "../kernel/replay_plan.ts";
@@ -23,7 +23,7 @@ export interface ReplaySource {
   /** The cell that each root is the new value of, or undefined for a result. */
   readonly cells: readonly (Cell | undefined)[];
   /** What the host does before each run. */
-  readonly actions: readonly (Node | (() => void))[];
+  readonly actions: readonly (Node | HostAction)[];
 }
 
 /** Bytes that a replay needs. */

@@ -53,6 +53,14 @@ export interface Cell {
   replace(node: Node | null): void;
 }
 
+/** What the host does before each run. */
+export interface HostAction {
+  /** Does it. */
+  readonly act: () => void;
+  /** Undoes it, if what the host does after it throws. */
+  readonly undo: (() => void) | undefined;
+}
+
 /** What must be as it was when the function was traced. */
 interface Guard {
   readonly read: () => unknown;
@@ -64,10 +72,10 @@ export class Trace {
   /** What the function looked at outside of itself. */
   readonly cells: Cell[] = [];
   /**
-   * What the host does before each run, in order: functions to call, and
-   * scalars to read.
+   * What the host does before each run, in order: what to do, and scalars to
+   * read.
    */
-  readonly actions: (Node | (() => void))[] = [];
+  readonly actions: (Node | HostAction)[] = [];
   readonly #guards: Guard[] = [];
   readonly #overlay = new Map<object, unknown>();
 

@@ -35,9 +35,11 @@ export class RandomKey {
    * Makes a key of two words; {@link randomKey} makes one of a seed.
    *
    * @param words The words, or how each run of a compiled function finds them.
+   * @param undo Undoes the finding, where a run fails: see {@link onEachRun}.
    */
   constructor(
     words: readonly [number, number] | (() => readonly [number, number]),
+    undo?: () => void,
   ) {
     this.#isLive = typeof words === "function" && currentTrace() !== undefined;
     this.#words = [0, 0];
@@ -45,7 +47,7 @@ export class RandomKey {
       this.#words = [low >>> 0, high >>> 0];
     };
     if (typeof words !== "function") take(words);
-    else onEachRun(() => take(words()));
+    else onEachRun(() => take(words()), undo);
   }
 
   /**
@@ -113,7 +115,7 @@ export class Generator {
       const draw = () => this.#key.fold(this.#count++);
       const trace = currentTrace();
       if (trace === this.#home) return draw();
-      return new RandomKey(() => draw().words);
+      return new RandomKey(() => draw().words, () => this.#count--);
     });
   }
 

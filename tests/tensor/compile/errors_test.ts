@@ -15,7 +15,14 @@ import {
   tensor,
   uniform,
 } from "@heddle/tensor";
-import { Adam, AverageMeter, Dropout, Linear, StepLR } from "@heddle/nn";
+import {
+  Adam,
+  AverageMeter,
+  Dropout,
+  Linear,
+  Schedule,
+  StepLR,
+} from "@heddle/nn";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deviceTest } from "../../devices.ts";
 
@@ -250,6 +257,62 @@ deviceTest("hostScalar() refuses what is no number, in each run", async () => {
   read = () => 3;
   assertEquals(await f(ones([1])).toArray(), [3]);
 });
+
+deviceTest(
+  "compile() changes nothing in a run in which the host throws",
+  async () => {
+    const fails = { rate: false, read: false };
+    const weight = tensor([1], { requiresGrad: true });
+    const optimizer = new Adam([weight], { learningRate: 1 });
+    const schedule = new Schedule(optimizer, (base, step) => {
+      if (fails.rate && step > 0) throw new Error("rate");
+      return base / (1 + step);
+    });
+    const generator = new Generator(1);
+    const mode = new HostValue(0);
+    const meter = new AverageMeter();
+    const f = compile((x) => {
+      meter.add(1.1, 0.3);
+      const noise = uniform(generator.next(), [1]);
+      mode.value = mode.value === 0 ? 1 : 2;
+      weight.mul(x).sum().backward();
+      optimizer.step();
+      schedule.step();
+      const last = hostScalar(() => {
+        if (fails.read) throw new Error("read");
+        return 1;
+      });
+      return noise.mul(last);
+    });
+    const host = async () => ({
+      steps: schedule.steps,
+      rate: optimizer.groups[0]!.learningRate,
+      drawn: generator.state().count,
+      mode: mode.value,
+      meter: (await meter.state()).weight,
+      sum: (await meter.state()).hostSum,
+      counted: [...optimizer.stateDict().steps],
+      weight: await weight.toArray(),
+    });
+    const x = tensor([2]);
+    for (let run = 0; run < 3; run++) {
+      mode.value = 0;
+      const before = await host();
+      fails.read = true;
+      assertThrows(() => f(x), Error, "read");
+      assertEquals(await host(), before);
+      [fails.read, fails.rate] = [false, true];
+      assertThrows(() => f(x), Error, "rate");
+      fails.rate = false;
+      assertEquals(await host(), before);
+      f(x);
+      const after = await host();
+      assertEquals(after.steps, run + 1);
+      assertEquals(after.mode, 1);
+      assertEquals(after.drawn, run + 1);
+    }
+  },
+);
 
 deviceTest(
   "compile() gives back what a run had taken when the host throws",
