@@ -435,14 +435,18 @@ function emitF64Operation(e: FunctionEmitter, x: Apply): void {
         () => {
           f.get(long);
           const by = onlyNumber(b.value!);
-          if (by !== undefined && Number.isInteger(Math.log2(by))) {
+          if (by !== undefined && (BigInt(by) & BigInt(by - 1)) === 0n) {
             f.i64(BigInt(by - 1)).op("i64.and");
-          } else emitLong(e, b).f.op("i64.rem_s");
+          } else {
+            e.checked.inside(() => emitLong(e, b).f.op("i64.rem_s"));
+          }
           f.op("f64.convert_i64_s").get(dividend).op("f64.copysign");
         },
         () => {
           f.get(dividend);
-          emitF64(e, b).f.call(e.module.imports.remainder);
+          e.checked.inside(() =>
+            emitF64(e, b).f.call(e.module.imports.remainder)
+          );
         },
         "f64",
       );

@@ -44,7 +44,7 @@ import {
   representationOf,
 } from "./representation.ts";
 import { countReads, storedValue } from "./stored.ts";
-import { assignedIn, storesIn } from "./walk.ts";
+import { assignedIn, storesIn, walkExpression } from "./walk.ts";
 import type { BooleanValue } from "./values.ts";
 
 /** An array inside a function. */
@@ -268,11 +268,21 @@ function emitFunction(
     });
   };
 
+  /** Notices what is out of range in a test whose outcome is known. */
+  const emitChecks = (test: Expression): void => {
+    let loads = false;
+    walkExpression(test, (x) => loads ||= x.op === "load");
+    if (!loads) return;
+    emitValue(own, test, "bool");
+    f.op("drop");
+  };
+
   /** The inside of a loop. */
   const loop = (s: Loop, end: WasmLabel, again: WasmLabel): void => {
     if (!list(s.head)) return;
     if (s.test) {
       const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
+      if (!canBeTrue || !canBeFalse) emitChecks(s.test);
       if (!canBeTrue) {
         f.br(end);
         return;
@@ -302,6 +312,7 @@ function emitFunction(
         return true;
       case "if": {
         const { canBeTrue, canBeFalse } = s.test.value as BooleanValue;
+        if (!canBeTrue || !canBeFalse) emitChecks(s.test);
         if (!canBeTrue) return list(s.otherwise);
         if (!canBeFalse) return list(s.then);
         let [behindThen, behindOther] = [true, true];
