@@ -45,8 +45,11 @@ export interface Guard {
   readonly indices: ReadonlySet<Expression>;
 }
 
-/** Arrays that are longer are rare: what only a type says bounds no index. */
-const MOST_CONSTANT = 2 ** 20;
+/**
+ * A number beyond this comes from the type of an argument, and says nothing of
+ * how long arrays are: a guard that asks for it would fail.
+ */
+const MOST_CONSTANT = 2 ** 12;
 
 /** More conditions are not worth their time. */
 const MOST_CONDITIONS = 16;
