@@ -1,4 +1,5 @@
 import { checkCall } from "./_check_call.ts";
+import { checkOptions, type OptionNames } from "./_check_options.ts";
 import { InlineExecutor } from "./_inline_executor.ts";
 import { showCaller } from "./_show_caller.ts";
 import { workerScope } from "./_worker_scope.ts";
@@ -37,6 +38,13 @@ export interface ParallelOptions {
   readonly signal?: AbortSignal;
 }
 
+const OPTIONS: OptionNames<ParallelOptions> = {
+  jobs: true,
+  executor: true,
+  onProgress: true,
+  signal: true,
+};
+
 /** Calls, drawn as there is room for them. */
 export type DelayedCalls<Result> =
   | Iterable<DelayedCall<Result>>
@@ -55,6 +63,7 @@ const CALLS_A_WORKER = 64;
  * @param options How.
  * @returns Takes the calls and gives their results, in the order of the calls.
  * The first call that fails rejects; no others begin then.
+ * @throws {TypeError} If an option is none.
  * @throws {RangeError} If `jobs` is 0 or no whole number.
  *
  * @example Calls with different arguments
@@ -74,6 +83,7 @@ const CALLS_A_WORKER = 64;
 export function parallel(
   options: ParallelOptions = {},
 ): <Result>(calls: DelayedCalls<Result>) => Promise<Awaited<Result>[]> {
+  checkOptions("parallel", options, OPTIONS);
   const workers = countWorkers(options.jobs ?? -1);
   return async <Result>(calls: DelayedCalls<Result>) => {
     options.signal?.throwIfAborted();

@@ -1,4 +1,5 @@
 import { checkArguments, checkCall } from "./_check_call.ts";
+import { checkOptions, type OptionNames } from "./_check_options.ts";
 import { CallsJob } from "./_calls_job.ts";
 import { Crew } from "./_crew.ts";
 import { hostsFor } from "./_isolation.ts";
@@ -88,6 +89,27 @@ export interface StreamMapOptions extends MapOptions {
   readonly ahead?: number;
 }
 
+const POOL_OPTIONS: OptionNames<WorkerPoolOptions> = {
+  workers: true,
+  initializer: true,
+  maxTasksPerWorker: true,
+  inCaller: true,
+  isolation: true,
+  permissions: true,
+  v8Flags: true,
+  idleMs: true,
+};
+const MAP_OPTIONS: OptionNames<MapOptions> = { chunkSize: true, signal: true };
+const STREAM_OPTIONS: OptionNames<StreamMapOptions> = {
+  ahead: true,
+  ...MAP_OPTIONS,
+};
+const CALL_OPTIONS: OptionNames<CallOptions> = {
+  signal: true,
+  index: true,
+  name: true,
+};
+
 /** An iterator that nobody reads for so long was put aside. */
 const ASIDE_MS = 5000;
 /** How often {@linkcode Pool.join} looks whether iterators are read. */
@@ -145,6 +167,7 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
    * should make its pool behind `if (import.meta.main)`.
    */
   constructor(options: WorkerPoolOptions = {}) {
+    checkOptions("Pool", options, POOL_OPTIONS);
     const {
       workers = navigator.hardwareConcurrency,
       initializer,
@@ -271,9 +294,11 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     items: Items<unknown>,
     spread: boolean,
     onError: OnItemError,
-    { chunkSize, signal }: MapOptions,
+    options: MapOptions,
   ): Promise<unknown[]> {
     return this.#follow(async () => {
+      checkOptions(operation, options, MAP_OPTIONS);
+      const { chunkSize, signal } = options;
       this.#check(operation, f, chunkSize, signal);
       checkItems(operation, items);
       const job = new ItemsJob(f, onError, {
@@ -388,8 +413,10 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
     f: RemoteReference,
     items: Items<unknown>,
     ordered: boolean,
-    { ahead = 32 * this.size, chunkSize, signal }: StreamMapOptions,
+    options: StreamMapOptions,
   ): AsyncIterableIterator<unknown, undefined> {
+    checkOptions(operation, options, STREAM_OPTIONS);
+    const { ahead = 32 * this.size, chunkSize, signal } = options;
     this.#check(operation, f, chunkSize, signal);
     checkCount(operation, "ahead", ahead);
     checkItems(operation, items);
@@ -437,8 +464,10 @@ export class Pool implements Executor, Disposable, AsyncDisposable {
   #call<Result>(
     f: RemoteReference,
     args: readonly unknown[],
-    { signal, index = 0, name }: CallOptions,
+    options: CallOptions,
   ): Promise<Result> {
+    checkOptions("Pool.apply", options, CALL_OPTIONS);
+    const { signal, index = 0, name } = options;
     this.#check("Pool.apply", f, undefined, signal);
     checkArguments("Pool.apply", args);
     return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
 import { checkArguments } from "./_check_call.ts";
+import { checkOptions, type OptionNames } from "./_check_options.ts";
 import type { Host, StartHost } from "./_host.ts";
 import type { FromWorker } from "./_messages.ts";
 import { pack } from "./_pack.ts";
@@ -35,6 +36,13 @@ export interface ProcessOptions {
    */
   readonly v8Flags?: readonly string[];
 }
+
+const OPTIONS: OptionNames<ProcessOptions> = {
+  name: true,
+  isolation: true,
+  permissions: true,
+  v8Flags: true,
+};
 
 /** As a shell has it: 128 and the number of SIGTERM. */
 const TERMINATED = 143;
@@ -89,6 +97,7 @@ export class Process<Args extends unknown[] = unknown[]>
     args: Args,
     options: ProcessOptions = {},
   ) {
+    checkOptions("Process", options, OPTIONS);
     this.#f = checkRemote("Process", f);
     checkArguments("Process", args);
     this.#args = args;

@@ -1,3 +1,4 @@
+import { checkOptions } from "../_check_options.ts";
 import { showCaller } from "../_show_caller.ts";
 import { keepHere } from "../_not_sendable.ts";
 import { within } from "../_within.ts";
@@ -43,8 +44,10 @@ export class Future<Result = unknown> {
    * @throws {DOMException} `TimeoutError`, if it took too long.
    */
   async result(
-    { timeoutMs }: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number } = {},
   ): Promise<Result> {
+    checkOptions("Future.result", options, { timeoutMs: true });
+    const { timeoutMs } = options;
     const ended = this.#task.ended as Promise<Result>;
     try {
       return await within("Future.result", ended, timeoutMs, () => {

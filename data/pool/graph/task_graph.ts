@@ -1,4 +1,5 @@
 import type { Executor } from "../executor.ts";
+import { checkOptions, type OptionNames } from "../_check_options.ts";
 import { showCaller } from "../_show_caller.ts";
 import { keepHere } from "../_not_sendable.ts";
 import { within } from "../_within.ts";
@@ -56,6 +57,12 @@ export interface GraphWaitOptions {
   readonly timeoutMs?: number;
 }
 
+const TASK_OPTIONS: OptionNames<TaskOptions> = { retries: true, name: true };
+const WAIT_OPTIONS: OptionNames<GraphWaitOptions> = {
+  until: true,
+  timeoutMs: true,
+};
+
 /** What tasks of all {@linkcode TaskGraph.with} have in common. */
 interface Shared {
   readonly executor: Executor;
@@ -110,6 +117,7 @@ export class TaskGraph implements Disposable {
    * @param options How tasks run, unless `with()` says otherwise.
    */
   constructor(executor: Executor | TaskGraph, options: TaskOptions = {}) {
+    checkOptions("TaskGraph", options, TASK_OPTIONS);
     const { retries = 0 } = options;
     if (!Number.isSafeInteger(retries) || retries < 0) {
       throw new RangeError(
@@ -287,9 +295,11 @@ export class TaskGraph implements Disposable {
    */
   async wait<Result>(
     futures: readonly Future<Result>[],
-    { until = "all", timeoutMs }: GraphWaitOptions = {},
+    options: GraphWaitOptions = {},
   ): Promise<WaitResult<Result>> {
     const operation = "TaskGraph.wait";
+    checkOptions(operation, options, WAIT_OPTIONS);
+    const { until = "all", timeoutMs } = options;
     if (!["all", "first", "firstFailure"].includes(until)) {
       throw new RangeError(
         `${operation}: until must be "all", "first" or "firstFailure": got ` +

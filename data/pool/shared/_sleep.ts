@@ -1,4 +1,5 @@
-import type { BlockOptions } from "./wait_options.ts";
+import { checkOptions } from "../_check_options.ts";
+import type { BlockOptions, WaitOptions } from "./wait_options.ts";
 
 /**
  * How long a thread sleeps at a stretch. One that sleeps cannot be terminated,
@@ -15,7 +16,9 @@ export class Deadline {
   readonly #timeoutMs: number;
   readonly #at: number;
 
-  constructor(operation: string, { timeoutMs = Infinity }: BlockOptions) {
+  constructor(operation: string, options: WaitOptions) {
+    checkOptions(operation, options, { timeoutMs: true, signal: true });
+    const { timeoutMs = Infinity } = options;
     if (typeof timeoutMs !== "number" || !(timeoutMs >= 0)) {
       throw new RangeError(
         `${operation}: timeoutMs must be a number from 0: got ${timeoutMs}`,

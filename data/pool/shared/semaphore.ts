@@ -1,3 +1,4 @@
+import { checkOptions } from "../_check_options.ts";
 import {
   checkHandle,
   handleOf,
@@ -65,8 +66,10 @@ export class Semaphore {
    */
   constructor(
     permits: number | SharedHandle<"Semaphore">,
-    { maximum = LARGEST }: SemaphoreOptions = {},
+    options: SemaphoreOptions = {},
   ) {
+    checkOptions("Semaphore", options, { maximum: true });
+    const { maximum = LARGEST } = options;
     if (typeof permits === "number") {
       checkPermits("Semaphore: maximum", maximum, 1, LARGEST);
       checkPermits("Semaphore: permits", permits, 0, maximum);

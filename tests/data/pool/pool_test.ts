@@ -8,11 +8,17 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  Barrier,
   delayed,
+  Lock,
   moved,
+  parallel,
   Pool,
+  Process,
   remote,
   remoteModule,
+  Semaphore,
+  SharedEvent,
   TaskError,
   TaskFailedError,
   TaskGraph,
@@ -776,6 +782,46 @@ Deno.test("Pool.join() keeps the limit on results ahead while somebody reads slo
   assertLess(most, 12); // 4 ahead of each, and what is on its way
   await Promise.all(reading);
   assertEquals(read, 80);
+});
+
+Deno.test("Pool and what goes with it refuse options that there are not", async () => {
+  await using pool = new Pool({ workers: 1 });
+  const graph = new TaskGraph(pool);
+  const wrong = { wrokers: 1 } as Record<never, never>;
+  const calls: Record<string, () => unknown> = {
+    "Pool": () => new Pool(wrong),
+    "Pool.map": () => pool.map(square, [1], wrong),
+    "Pool.starmap": () => pool.starmap(add, [[1, 2]], wrong),
+    "Pool.imap": () => pool.imap(square, [1], wrong),
+    "Pool.apply": () => pool.apply(square, [1], wrong),
+    "parallel": () => parallel(wrong),
+    "Process": () => new Process(square, [1], wrong),
+    "TaskGraph": () => graph.with(wrong),
+    "TaskGraph.wait": () => graph.wait([], wrong),
+    "Future.result": () => graph.scatter(1).result(wrong),
+    "Semaphore": () => new Semaphore(1, wrong),
+    "Semaphore.acquire": () => new Semaphore(1).acquire(wrong),
+    "Lock.acquire": () => new Lock().acquire(wrong),
+    "Barrier.wait": () => new Barrier(1).wait(wrong),
+    "SharedEvent.wait": () => new SharedEvent().wait(wrong),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await assertRejects(
+      async () => await call(),
+      TypeError,
+      `${name}: no such option: got wrokers: use `,
+    );
+  }
+  assertThrows(
+    () => new Semaphore(1, { max: 1 } as Record<never, never>),
+    TypeError,
+    "Semaphore: no such option: got max: use maximum",
+  );
+  assertThrows(
+    () => new Pool(4 as unknown as Record<never, never>),
+    TypeError,
+    "Pool: the options are not an object: got number: pass them as { workers,",
+  );
 });
 
 Deno.test("Pool.close() lets iterators be read that were made before", async () => {
