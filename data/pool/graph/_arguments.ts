@@ -1,3 +1,4 @@
+import { copyContainer, isContainer, partsOf } from "./_containers.ts";
 import type { Task } from "./_task.ts";
 import { type Future, taskOf } from "./future.ts";
 
@@ -52,47 +53,8 @@ export function withResults(value: unknown): unknown {
     if (task) return task.value;
     if (!isContainer(part) || tasksIn(part).length === 0) return part;
     if (copies.has(part)) return copies.get(part);
-    const made = part instanceof Map
-      ? new Map()
-      : part instanceof Set
-      ? new Set()
-      : Array.isArray(part)
-      ? new Array(part.length)
-      : {};
-    copies.set(part, made); // before its parts, which may have it as a part
-    if (part instanceof Map) {
-      for (const [key, inner] of part) {
-        (made as Map<unknown, unknown>).set(copy(key), copy(inner));
-      }
-      return made;
-    }
-    if (part instanceof Set) {
-      for (const inner of part) (made as Set<unknown>).add(copy(inner));
-      return made;
-    }
-    for (const [name, inner] of Object.entries(part)) {
-      Object.defineProperty(made, name, {
-        value: copy(inner),
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });
-    }
-    return made;
+    // Known before it has its parts, which may have it as a part.
+    return copyContainer(part, (made) => copies.set(part, made), copy);
   };
   return copy(value);
-}
-
-function partsOf(container: object): Iterable<unknown> {
-  if (container instanceof Map) return [...container].flat(1);
-  return container instanceof Set ? container : Object.values(container);
-}
-
-function isContainer(value: unknown): value is object {
-  if (typeof value !== "object" || value === null) return false;
-  if (
-    Array.isArray(value) || value instanceof Map || value instanceof Set
-  ) return true;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
