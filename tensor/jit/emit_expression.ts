@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { Label, Local, PlainOp } from "../wasm/assembler.ts";
+import type {
+  FunctionBuilder,
+  Label,
+  Local,
+  PlainOp,
+} from "../wasm/assembler.ts";
 import { emitLoad } from "./emit_memory.ts";
 import type { FunctionEmitter } from "./emit_wasm.ts";
 import {
@@ -258,17 +263,31 @@ function emitIntExtreme(e: FunctionEmitter, x: Apply): boolean {
   // One signed and one unsigned are compared in more bits.
   const isLonger = !signed && !(isUnsigned(a) && isUnsigned(b));
   const type = isLonger ? "i64" : "i32";
-  const [p, q] = [a, b].map((arg) => {
-    const local = f.local(type);
-    (isLonger ? emitLong : emitInt)(e, arg).f.set(local);
-    return local;
-  }) as [Local, Local];
   const order = `${op === "min" ? "lt" : "gt"}_${
     signed || isLonger ? "s" : "u"
   }` as const;
-  f.get(p).get(q).get(p).get(q).op(`${type}.${order}`).op("select");
+  const pushes = [a, b].map((arg) => () =>
+    (isLonger ? emitLong : emitInt)(e, arg)
+  );
+  emitChoice(f, type, `${type}.${order}`, pushes);
   if (isLonger) f.op("i32.wrap_i64");
   return true;
+}
+
+/** Pushes the first of two numbers if they are in this order, else the second. */
+export function emitChoice(
+  f: FunctionBuilder,
+  type: "i32" | "i64",
+  order: PlainOp,
+  pushes: readonly (() => void)[],
+): void {
+  const [a, b] = pushes.map((push) => {
+    const local = f.local(type);
+    push();
+    f.set(local);
+    return local;
+  }) as [Local, Local];
+  f.get(a).get(b).get(a).get(b).op(order).op("select");
 }
 
 /** How large what is cut off by rounding can be before an index notices it. */
@@ -316,13 +335,8 @@ export function emitLong(e: FunctionEmitter, x: Expression): FunctionEmitter {
   if (isApply(x) && isLong(x)) {
     const { op, args } = x;
     if (op === "min" || op === "max") {
-      const [a, b] = args.map((arg) => {
-        const local = f.local("i64");
-        emitLong(e, arg).f.set(local);
-        return local;
-      });
-      f.get(a!).get(b!).get(a!).get(b!);
-      f.op(op === "min" ? "i64.lt_s" : "i64.gt_s").op("select");
+      const order = op === "min" ? "i64.lt_s" : "i64.gt_s";
+      emitChoice(f, "i64", order, args.map((arg) => () => emitLong(e, arg)));
       return e;
     }
     for (const arg of args) emitLong(e, arg);

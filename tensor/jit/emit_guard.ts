@@ -8,6 +8,7 @@ import type { Label } from "../wasm/assembler.ts";
 import type { Bound, BoundTerm } from "./bound.ts";
 import type { Variable } from "./ir.ts";
 import { representationOf } from "./representation.ts";
+import { emitChoice } from "./emit_expression.ts";
 import type { FunctionEmitter } from "./emit_wasm.ts";
 import type { Guard } from "./guards.ts";
 
@@ -50,14 +51,9 @@ function emitTerm(e: FunctionEmitter, term: BoundTerm): void {
       return;
     case "min":
     case "max": {
-      const [a, b] = term.args.map((arg) => {
-        const local = f.local("i64");
-        emitBound(e, arg);
-        f.set(local);
-        return local;
-      });
-      f.get(a!).get(b!).get(a!).get(b!);
-      f.op(term.op === "min" ? "i64.lt_s" : "i64.gt_s").op("select");
+      const order = term.op === "min" ? "i64.lt_s" : "i64.gt_s";
+      const pushes = term.args.map((arg) => () => emitBound(e, arg));
+      emitChoice(f, "i64", order, pushes);
       return;
     }
     case "quotient":
